@@ -1,0 +1,1 @@
+"""polystage: whole-model staging for accelerators with a software-managed scratchpad."""
