@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the private environment that the CMake presets use: ``bootstrap.py VENV``. Needs only Python's own library.
 
-torch is installed first and alone, by the exact pin that pyproject.toml gives: that build is CPU-only, and no later requirement
-can replace it. A stamp inside the environment keeps the hash of pyproject.toml, so that a second run does nothing.
+torch is installed first and alone, by the exact pin that pyproject.toml gives: that build is CPU-only, and no later
+requirement can replace it. A stamp inside the environment keeps the hash of pyproject.toml: a second run does nothing.
 """
 
 import hashlib
