@@ -72,7 +72,7 @@ def _headline(report: Report) -> RenderableType:
         (f"{report.dram.ratio:.2f}x", "compulsory"),
     ]
     if report.time:
-        facts.append((_us(report.time.modelled_us), "modelled"))
+        facts.append((_ms(report.time.modelled_us), "modelled"))
     for _ in facts:
         grid.add_column(justify="center")
     grid.add_row(*(Text(value, "bold") for value, _ in facts))
@@ -144,7 +144,7 @@ def _time(report: Report) -> RenderableType:
         return table
     time = report.time
     values = {"modelled": time.modelled_us, "compute bound": time.compute_bound_us, "DRAM bound": time.dram_bound_us}
-    return _bar_table("time on the target", {n: (v, _us(v)) for n, v in values.items()}, "red", ordered=False)
+    return _bar_table("time on the target", {n: (v, _ms(v)) for n, v in values.items()}, "red", ordered=False)
 
 
 def _bar_table(title: str, rows: Mapping[str, tuple[float, str]], style: str, ordered: bool = True) -> Table:
@@ -159,10 +159,9 @@ def _bar_table(title: str, rows: Mapping[str, tuple[float, str]], style: str, or
     return table
 
 
-def _us(microseconds: float) -> str:
-    if microseconds >= 10_000:
-        return f"{microseconds / 1000:,.1f} ms"
-    return f"{microseconds:,.1f} us"
+def _ms(microseconds: float) -> str:
+    milliseconds = microseconds / 1000
+    return f"{milliseconds:,.{2 if milliseconds < 100 else 0}f} ms"
 
 
 def _verdicts(report: Report) -> RenderableType:
