@@ -1,0 +1,53 @@
+"""The polyhedral layer: domains, access functions, composition, inverses, dependences, counting (DESIGN section 3).
+
+The only importer of islpy. Dimensions have names here and outside; positions and isl objects stay inside.
+Values are frozen and immutable; :func:`bounded` limits the work of any call.
+"""
+
+from .access import (
+    Access,
+    Linear,
+    bounds,
+    compose,
+    equal,
+    footprint,
+    identity,
+    image,
+    in_bounds,
+    injective,
+    linear,
+    used_dimensions,
+)
+from .bound import OperationBound, bounded
+from .domain import Domain, count, equal_sets, subset
+from .extract import Reference, Statement, array_names, statements
+from .inverse import inverse
+from .split import divisors, split
+
+__all__ = [
+    "Access",
+    "Domain",
+    "Linear",
+    "OperationBound",
+    "Reference",
+    "Statement",
+    "array_names",
+    "bounded",
+    "bounds",
+    "compose",
+    "count",
+    "divisors",
+    "equal",
+    "equal_sets",
+    "footprint",
+    "identity",
+    "image",
+    "in_bounds",
+    "injective",
+    "inverse",
+    "linear",
+    "split",
+    "statements",
+    "subset",
+    "used_dimensions",
+]
