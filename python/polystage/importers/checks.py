@@ -1,0 +1,55 @@
+"""What an exported graph may not contain, each refused with one located error."""
+
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Graph, Node
+
+from polystage.errors import UserError
+from polystage.importers.errors import node_location
+from polystage.importers.imported import DTYPES
+
+
+def check_signature(program: ExportedProgram) -> None:
+    """Refuse programs that write into their buffers or inputs."""
+    signature = program.graph_signature
+    written = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
+    if not written:
+        return
+    what = "a buffer" if signature.buffers_to_mutate else "an input"
+    raise UserError(
+        f"the model writes into {what}, '{written[0]}' ({len(written)} in all); only graphs without side effects "
+        "compile: call model.eval(), turn caches off, or return the new value instead"
+    )
+
+
+def check_graph(graph: Graph) -> None:
+    """Refuse dynamic shapes, complex numbers, f64 and other element types the compiler does not have."""
+    for node in graph.nodes:
+        for leaf in torch.utils._pytree.tree_leaves(node.meta.get("val")):
+            _check_value(node, leaf)
+
+
+def _check_value(node: Node, value: Any) -> None:
+    if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+        raise UserError(f"'{node.name}' is a symbolic number ({value}); shapes must be static", node_location(node))
+    if not isinstance(value, torch.Tensor):
+        return
+    dynamic = [str(size) for size in value.shape if isinstance(size, torch.SymInt)]
+    if dynamic:
+        raise UserError(
+            f"'{node.name}' has a dynamic shape ({', '.join(dynamic)}); export with fixed example sizes",
+            node_location(node),
+        )
+    if value.dtype not in DTYPES:
+        raise UserError(f"'{node.name}' has dtype {_dtype_text(value.dtype)}", node_location(node))
+
+
+def _dtype_text(dtype: torch.dtype) -> str:
+    name = str(dtype).removeprefix("torch.")
+    if dtype == torch.float64:
+        return f"{name}, which no target has; convert the model with .to(torch.float32)"
+    if dtype.is_complex:
+        return f"{name}; complex numbers are not supported, split real and imaginary part"
+    return f"{name}, which is not supported (supported: {', '.join(sorted(DTYPES.values()))})"

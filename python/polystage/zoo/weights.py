@@ -1,0 +1,57 @@
+"""Random weights under which activations stay of order one, in f32 and bf16."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def randomise(model: nn.Module, generator: torch.Generator) -> None:
+    """Give batch normalisations non-trivial statistics, scales and shifts, so that a wrong folding shows.
+
+    Everything else keeps the initialisation of its constructor (He for convolutions of our own models).
+    """
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
+                _fill(module.running_mean, generator, 0.0, 0.2)
+                _fill(module.running_var, generator, 0.5, 1.5)
+                if module.affine:
+                    _fill(module.weight, generator, 0.8, 1.2)
+                    _fill(module.bias, generator, -0.1, 0.1)
+
+
+def _fill(tensor: torch.Tensor | None, generator: torch.Generator, low: float, high: float) -> None:
+    if tensor is not None:
+        tensor.uniform_(low, high, generator=generator)
+
+
+def he_init(model: nn.Module) -> None:
+    """He initialisation (fan in) of convolutions and linear layers, small uniform biases."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -0.05, 0.05)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Build modules with parameters and float buffers on the meta device, integer buffers with their values."""
+    register_parameter = nn.Module.register_parameter
+    register_buffer = nn.Module.register_buffer
+
+    def parameter(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register_parameter(self, name, None if param is None else nn.Parameter(param.to("meta"), requires_grad=False))
+
+    def buffer(self: nn.Module, name: str, tensor: torch.Tensor | None, *args: Any, **kwargs: Any) -> None:
+        shadow = tensor.to("meta") if tensor is not None and tensor.is_floating_point() else tensor
+        register_buffer(self, name, shadow, *args, **kwargs)
+
+    nn.Module.register_parameter, nn.Module.register_buffer = parameter, buffer
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter, nn.Module.register_buffer = register_parameter, register_buffer
