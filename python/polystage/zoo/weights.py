@@ -9,18 +9,19 @@ from torch import nn
 
 
 def randomise(model: nn.Module, generator: torch.Generator) -> None:
-    """Give batch normalisations non-trivial statistics, scales and shifts, so that a wrong folding shows.
+    """Make every vector of weights and statistics non-trivial, so that a wrong folding or a lost bias shows.
 
-    Everything else keeps the initialisation of its constructor (He for convolutions of our own models).
+    Batch normalisations get means in 0..0.2 and variances in 0.5..1.5; constant vectors (biases at 0, scales at 1)
+    are spread by 0.1. Matrices keep the initialisation of their constructor.
     """
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
                 _fill(module.running_mean, generator, 0.0, 0.2)
                 _fill(module.running_var, generator, 0.5, 1.5)
-                if module.affine:
-                    _fill(module.weight, generator, 0.8, 1.2)
-                    _fill(module.bias, generator, -0.1, 0.1)
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.rand(parameter.shape, generator=generator) * 0.2 - 0.1)
 
 
 def _fill(tensor: torch.Tensor | None, generator: torch.Generator, low: float, high: float) -> None:
