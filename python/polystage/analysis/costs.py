@@ -1,0 +1,95 @@
+"""Modelled time of one nest, engines and transfers, in ns: the one cost function of bank mapping and staging.
+
+Engine time follows the target's rules (moving columns, least cycles, fixed cycles per instruction); transfer time is a
+fixed cost plus bytes over the bandwidth that descriptors of the contiguous run reach. Nothing overlaps.
+
+Not modelled: bank conflicts between engines, and runs that continue over several dimensions of an array.
+"""
+
+from collections.abc import Sequence
+from math import ceil, prod
+
+from polystage.analysis.implementation import Implementation
+from polystage.analysis.nests import Access, Load, Nest
+from polystage.analysis.reductions import Product, product_of, reduction_of
+from polystage.analysis.tiling import NestTiling, TileBuffer, depth_of
+from polystage.dialects.npu import element_bytes
+from polystage.machine import Machine
+
+
+def factor_accesses(nest: Nest, product: Product) -> tuple[Access, Access]:
+    """The accesses of the two factors of a product."""
+    lhs, rhs = nest.nodes[product.lhs], nest.nodes[product.rhs]
+    assert isinstance(lhs, Load)
+    assert isinstance(rhs, Load)
+    return lhs.access, rhs.access
+
+
+def engine_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine: Machine) -> float:
+    """Engine time of one tile of these sizes."""
+    if chosen.kind == "contraction":
+        return _matrix_ns(nest, chosen, sizes, machine)
+    lane = 1 if chosen.lane is None else sizes[chosen.lane]
+    blocks = ceil(lane / machine.lanes)
+    steps = prod(sizes) // lane * blocks
+    reduced = prod(sizes[d] for d in nest.reduced if d != chosen.lane)
+    instructions = blocks * max(1, len(nest.nodes) - len(nest.loads)) * (reduced if chosen.kind == "fold" else 1)
+    operands = 2 if chosen.kind == "fold" or (chosen.kind == "reduce" and not reads_directly(nest)) else 1
+    vector, matrix = machine.vector, machine.matrix
+    across = matrix.min_cycles / matrix.clock_ghz if chosen.lane in nest.reduced else 0.0
+    return (steps * operands + instructions * vector.fixed_cycles) / vector.clock_ghz + across
+
+
+def reads_directly(nest: Nest) -> bool:
+    """Whether the reduced value is a load, so that no temporary is needed."""
+    reduction = reduction_of(nest)
+    return reduction is not None and isinstance(nest.nodes[reduction.operand], Load)
+
+
+def _matrix_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine: Machine) -> float:
+    reduction = reduction_of(nest)
+    product = product_of(nest, reduction) if reduction is not None else None
+    assert product is not None
+    assert chosen.lane is not None
+    factors = factor_accesses(nest, product)
+    stationary, moving = factors[chosen.stationary], factors[1 - chosen.stationary]
+    matrix = machine.matrix
+    moved = prod(sizes[d] for d in moving.support & nest.parallel if d not in stationary.support)
+    rows = 1 if chosen.rows is None else sizes[chosen.rows]
+    inner = sizes[chosen.lane] * rows * moved
+    passes = ceil(sizes[chosen.lane] / matrix.rows) * ceil(rows / matrix.columns) * (prod(sizes) // inner)
+    whole, rest = divmod(moved, machine.max_moving_f32)
+    columns = whole * machine.max_moving_f32 + (max(rest, matrix.min_cycles) if rest else 0)
+    instructions = whole + bool(rest)
+    node = nest.nodes[product.lhs]
+    assert isinstance(node, Load)
+    cycles = passes * (columns * machine.cycle_factor(str(node.type)) + instructions * matrix.stationary_load_cycles)
+    drains = prod(sizes[d] for d in nest.parallel) / max(1, min(rows, machine.lanes))
+    return cycles / matrix.clock_ghz + 2 * drains / machine.vector.clock_ghz
+
+
+def transfer_ns(buffer: TileBuffer, tiling: NestTiling, sizes: Sequence[int], machine: Machine) -> float:
+    """Time of filling or emptying one tile buffer once."""
+    size = element_bytes(buffer.element)
+    moved = buffer.elements(sizes, tiling.blocks) * size
+    efficiency = machine.dma.efficiency_at(run_elements(buffer, sizes) * size)
+    return machine.dma.fixed_ns + moved / (machine.dma.bytes_per_s * efficiency) * 1e9
+
+
+def run_elements(buffer: TileBuffer, sizes: Sequence[int]) -> int:
+    """Contiguous elements of the array that one descriptor covers."""
+    last = len(buffer.access.indices) - 1
+    dim = next((dim for dim in buffer.free if dim.position == last), None)
+    return 1 if dim is None or dim.stride != 1 else dim.extent(sizes)
+
+
+def nest_ns(tiling: NestTiling, sizes: Sequence[int], order: Sequence[int], machine: Machine) -> float:
+    """Time of the whole nest with these tile sizes and this order of tile loops."""
+    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, sizes, strict=True)]
+    total = prod(trips) * engine_ns(tiling.nest, tiling.implementation, sizes, machine)
+    for buffer in tiling.buffers:
+        times = prod(trips[loop] for loop in order[: depth_of(buffer.loops, trips, order)])
+        total += times * (buffer.loaded + buffer.stored) * transfer_ns(buffer, tiling, sizes, machine)
+    return total
+
+

@@ -1,0 +1,329 @@
+"""A nest as a value: its loops, its accesses as linear forms, its body as a list of nodes.
+
+A *nest* is a perfect ``affine.for`` nest whose body is loads, scalar operations and one store (DESIGN section 1).
+Loops are named by their depth, 0 outermost. Induction variables of loops *around* the nest (tile loops) are symbols:
+``Nest.symbols`` lists them and every linear form has one coefficient for each.
+
+Not handled: accesses with ``mod`` or ``floordiv`` (``NotLinear``; pass ``refine-domains`` removes them) and bodies
+with control flow (``NotANest``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch_mlir import ir
+
+
+class NotLinear(Exception):
+    """An access is not a linear function of the induction variables."""
+
+
+class NotANest(Exception):
+    """The operation is not a perfect nest with one store."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``const + sum dims[k] * iv_k + sum symbols[k] * outer_k``."""
+
+    const: int
+    dims: tuple[int, ...]
+    symbols: tuple[int, ...] = ()
+
+    @property
+    def support(self) -> frozenset[int]:
+        """Depths of the loops that the value depends on."""
+        return frozenset(depth for depth, factor in enumerate(self.dims) if factor)
+
+    def span(self, extents: Sequence[int]) -> tuple[int, int]:
+        """Least and greatest value over the nest's own loops, symbols taken as zero."""
+        steps = [factor * (extent - 1) for factor, extent in zip(self.dims, extents, strict=True)]
+        return self.const + sum(s for s in steps if s < 0), self.const + sum(s for s in steps if s > 0)
+
+
+@dataclass(frozen=True)
+class Access:
+    """``array[indices]``, every index a linear form."""
+
+    array: ir.Value
+    indices: tuple[Linear, ...]
+
+    @cached_property
+    def support(self) -> frozenset[int]:
+        """Depths of the loops that the accessed element depends on."""
+        return frozenset[int]().union(*(index.support for index in self.indices))
+
+
+@dataclass(frozen=True)
+class Load:
+    """An affine load."""
+
+    access: Access
+    type: ir.Type
+
+
+@dataclass(frozen=True)
+class Gather:
+    """A load with at least one index read from memory: an ``int`` index is the node that computes it."""
+
+    array: ir.Value
+    indices: tuple["Linear | int", ...]
+    type: ir.Type
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A scalar constant."""
+
+    value: float | int
+    type: ir.Type
+
+
+@dataclass(frozen=True)
+class Index:
+    """A value computed from induction variables."""
+
+    value: Linear
+    type: ir.Type
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A scalar operation on earlier nodes; ``name`` is the MLIR operation, ``predicate`` that of a comparison."""
+
+    name: str
+    operands: tuple[int, ...]
+    type: ir.Type
+    predicate: int | None = None
+
+
+Node = Load | Gather | Constant | Index | Scalar
+
+
+@dataclass(frozen=True)
+class Store:
+    """``array[indices] = nodes[value]``; an ``int`` index makes it a scatter."""
+
+    array: ir.Value
+    indices: tuple[Linear | int, ...]
+    value: int
+
+    @cached_property
+    def access(self) -> Access:
+        """The store as an affine access; NotLinear for a scatter."""
+        linear = tuple(index for index in self.indices if isinstance(index, Linear))
+        if len(linear) != len(self.indices):
+            raise NotLinear("indirect store")
+        return Access(self.array, linear)
+
+    @property
+    def indirect(self) -> bool:
+        """Whether an index is read from memory."""
+        return any(isinstance(index, int) for index in self.indices)
+
+
+@dataclass(frozen=True)
+class Nest:
+    """One nest: ``op`` its outermost loop, ``extents`` its trip counts, ``nodes`` its body in order."""
+
+    op: ir.Operation
+    extents: tuple[int, ...]
+    symbols: tuple[ir.Value, ...]
+    nodes: tuple[Node, ...]
+    store: Store
+
+    @property
+    def loads(self) -> tuple[Access, ...]:
+        """All affine loads, in order."""
+        return tuple(node.access for node in self.nodes if isinstance(node, Load))
+
+    @cached_property
+    def parallel(self) -> frozenset[int]:
+        """Loops that the stored element depends on, and through a scatter every loop."""
+        if self.store.indirect:
+            return frozenset(range(len(self.extents)))
+        return self.store.access.support
+
+    @cached_property
+    def reduced(self) -> tuple[int, ...]:
+        """Loops of more than one trip that the stored element does not depend on."""
+        return tuple(d for d, extent in enumerate(self.extents) if extent > 1 and d not in self.parallel)
+
+    @cached_property
+    def self_loads(self) -> tuple[int, ...]:
+        """Nodes that load from the stored array."""
+        return tuple(
+            k for k, node in enumerate(self.nodes) if isinstance(node, Load) and node.access.array == self.store.array
+        )
+
+
+def constant_trip(loop: ir.Operation) -> int:
+    """Trip count of an ``affine.for`` in normal form (bounds 0 to a constant, step 1)."""
+    lower, upper = (ir.AffineMapAttr(loop.attributes[key]).value for key in ("lowerBoundMap", "upperBoundMap"))
+    bounds = [*lower.results, *upper.results]
+    if len(bounds) != 2 or not all(isinstance(bound, ir.AffineConstantExpr) for bound in bounds):
+        raise NotANest("loop bounds are not constant")
+    low, high = (ir.AffineConstantExpr(bound).value for bound in bounds)
+    if low != 0 or ir.IntegerAttr(loop.attributes["step"]).value != 1:
+        raise NotANest("loop does not run from 0 with step 1")
+    return high
+
+
+def linear_of(expr: ir.AffineExpr, operands: Sequence[Linear]) -> Linear:
+    """The linear form of an affine expression over ``operands`` (dims first, then symbols)."""
+    match expr:
+        case ir.AffineDimExpr():
+            return operands[expr.position]
+        case ir.AffineConstantExpr():
+            zero = operands[0] if operands else Linear(0, ())
+            return Linear(expr.value, (0,) * len(zero.dims), (0,) * len(zero.symbols))
+        case ir.AffineAddExpr():
+            return add(linear_of(expr.lhs, operands), linear_of(expr.rhs, operands))
+        case ir.AffineMulExpr():
+            return scale(linear_of(expr.lhs, operands), constant_of(expr.rhs))
+        case _:
+            raise NotLinear(str(expr))
+
+
+def constant_of(expr: ir.AffineExpr) -> int:
+    """The value of a constant affine expression."""
+    if not isinstance(expr, ir.AffineConstantExpr):
+        raise NotLinear(str(expr))
+    return expr.value
+
+
+def add(a: Linear, b: Linear) -> Linear:
+    """Sum of two linear forms of one nest."""
+    dims = tuple(x + y for x, y in zip(a.dims, b.dims, strict=True))
+    return Linear(a.const + b.const, dims, tuple(x + y for x, y in zip(a.symbols, b.symbols, strict=True)))
+
+
+def scale(a: Linear, factor: int) -> Linear:
+    """A linear form times a constant."""
+    return Linear(a.const * factor, tuple(factor * x for x in a.dims), tuple(factor * x for x in a.symbols))
+
+
+def top_nests(func: ir.Operation) -> Iterator[ir.Operation]:
+    """The outermost loops of a function, in program order."""
+    for op in func.regions[0].blocks[0].operations:
+        if op.operation.name == "affine.for":
+            yield op.operation
+
+
+def main_function(module: ir.Operation) -> ir.Operation:
+    """The one function of the module."""
+    for op in module.regions[0].blocks[0].operations:
+        if op.operation.name == "func.func":
+            return op.operation
+    raise NotANest("module has no function")
+
+
+def read_nest(op: ir.Operation, symbols: Sequence[ir.Value] = ()) -> Nest:
+    """Read the perfect nest whose outermost loop is ``op``; ``symbols`` are induction variables around it."""
+    return _Reader(op, symbols).read()
+
+
+class _Reader:
+    """Reads one nest; a class because the walk shares the tables of values seen."""
+
+    def __init__(self, op: ir.Operation, symbols: Sequence[ir.Value]) -> None:
+        self.op, self.symbols = op, tuple(symbols)
+        self.extents: list[int] = []
+        self.nodes: list[Node] = []
+        self.number: dict[ir.Value, int] = {}
+        self.linear: dict[ir.Value, Linear] = {}
+        self.maps: dict[tuple[ir.Attribute, tuple[ir.Value, ...]], tuple[Linear, ...]] = {}
+
+    def read(self) -> Nest:
+        ivs: list[ir.Value] = []
+        loop = self.op
+        while True:
+            self.extents.append(constant_trip(loop))
+            block = loop.regions[0].blocks[0]
+            ivs.append(block.arguments[0])
+            body = [op.operation for op in block.operations][:-1]
+            if len(body) != 1 or body[0].name != "affine.for":
+                break
+            loop = body[0]
+        rank, count = len(ivs), len(self.symbols)
+        for depth, iv in enumerate(ivs):
+            self.linear[iv] = Linear(0, tuple(int(k == depth) for k in range(rank)), (0,) * count)
+        for position, iv in enumerate(self.symbols):
+            self.linear[iv] = Linear(0, (0,) * rank, tuple(int(k == position) for k in range(count)))
+        stores = [store for op in body if (store := self.visit(op)) is not None]
+        if len(stores) != 1:
+            raise NotANest(f"body has {len(stores)} stores, a nest has one")
+        return Nest(self.op, tuple(self.extents), self.symbols, tuple(self.nodes), stores[0])
+
+    def visit(self, op: ir.Operation) -> Store | None:
+        operands = list(op.operands)
+        match op.name:
+            case "affine.load":
+                node = Load(Access(operands[0], self.indices(op, operands[1:])), op.results[0].type)
+            case "affine.store":
+                return Store(operands[1], self.indices(op, operands[2:]), self.node(operands[0]))
+            case "memref.load":
+                node = Gather(operands[0], tuple(self.indirect(v) for v in operands[1:]), op.results[0].type)
+            case "memref.store":
+                return Store(operands[1], tuple(self.indirect(v) for v in operands[2:]), self.node(operands[0]))
+            case "affine.apply":
+                self.linear[op.results[0]] = self.indices(op, operands)[0]
+                return None
+            case "arith.index_cast" | "arith.index_castui":
+                return self.cast(op.results[0], operands[0])
+            case "affine.for" | "affine.if" | "scf.for" | "scf.if" | "scf.while":
+                raise NotANest(f"body contains {op.name}")
+            case _:
+                predicate = ir.IntegerAttr(op.attributes["predicate"]).value if "predicate" in op.attributes else None
+                node = Scalar(op.name, tuple(self.node(v) for v in operands), op.results[0].type, predicate)
+        self.add(op.results[0], node)
+        return None
+
+    def cast(self, result: ir.Value, source: ir.Value) -> None:
+        """Casts between ``index`` and i32 change nothing but the type."""
+        if source in self.linear:
+            self.linear[result] = self.linear[source]
+            if not isinstance(result.type, ir.IndexType):
+                self.add(result, Index(self.linear[source], result.type))
+        else:
+            self.number[result] = self.node(source)
+
+    def add(self, value: ir.Value, node: Node) -> int:
+        self.nodes.append(node)
+        self.number[value] = len(self.nodes) - 1
+        return self.number[value]
+
+    def node(self, value: ir.Value) -> int:
+        if value not in self.number:
+            self.add(value, self.outside(value))
+        return self.number[value]
+
+    def outside(self, value: ir.Value) -> Node:
+        """A value that the body uses but does not compute: a constant, or an induction variable as data."""
+        if value in self.linear:
+            return Index(self.linear[value], value.type)
+        constant = value.owner
+        if isinstance(constant, ir.Block) or constant.name != "arith.constant":
+            raise NotANest("body uses a value computed outside of the nest")
+        attribute = constant.attributes["value"]
+        number = ir.FloatAttr(attribute) if isinstance(attribute, ir.FloatAttr) else ir.IntegerAttr(attribute)
+        return Constant(number.value, value.type)
+
+    def indices(self, op: ir.Operation, operands: Sequence[ir.Value]) -> tuple[Linear, ...]:
+        attribute = op.attributes["map"]
+        key = (attribute, tuple(operands))
+        if key not in self.maps:
+            access = ir.AffineMapAttr(attribute).value
+            known = [self.linear[v] for v in operands] or [Linear(0, (0,) * len(self.extents), (0,) * len(self.symbols))]
+            self.maps[key] = tuple(linear_of(expr, known) for expr in access.results)
+        return self.maps[key]
+
+    def indirect(self, value: ir.Value) -> "Linear | int":
+        if value in self.linear:
+            return self.linear[value]
+        owner = value.owner
+        if not isinstance(owner, ir.Block) and owner.name == "arith.constant":
+            zero = Linear(0, (0,) * len(self.extents), (0,) * len(self.symbols))
+            return Linear(ir.IntegerAttr(owner.attributes["value"]).value, zero.dims, zero.symbols)
+        return self.node(value)

@@ -1,0 +1,146 @@
+"""Give every buffer its address."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from torch_mlir import ir
+
+from polystage.alloc import Buffer, Infeasible, Problem, solve
+from polystage.analysis.nests import main_function
+from polystage.dialects import npu
+from polystage.machine import Machine, of_module
+from polystage.passes._staging import tensor_name
+from polystage.pipeline import Pass, PassContext
+
+ADDRESS = "npu.address"
+
+
+@dataclass(frozen=True)
+class Allocate(Pass):
+    """Give every buffer its address.
+
+    A buffer lives from its `memref.alloc` to the last operation of the same block that uses it, directly or in a
+    nested loop; buffers whose lives meet get disjoint addresses. On chip an address is a byte offset inside each lane,
+    in DRAM an offset into the arena of intermediates. The highest byte in use is noted on the module as
+    `npu.sbuf_peak`, `npu.psum_peak` (bytes per lane) and `npu.dram_peak`.
+
+    Before:
+
+    ```mlir
+    %a = memref.alloc() : memref<128x256xf32, #npu.sbuf>
+    ```
+
+    After:
+
+    ```mlir
+    %a = memref.alloc() {npu.address = 1024 : i64} : memref<128x256xf32, #npu.sbuf>
+    ```
+
+    Requires: `lower-to-npu`.
+
+    Refuses: buffers that do not fit; the error gives demand, bound and gap.
+
+    Statistics:
+        sbuf: buffers in SBUF
+        psum: buffers in PSUM
+        dram: buffers in DRAM
+    """
+
+    def run(self, op: ir.Operation, ctx: PassContext) -> None:
+        """Allocate the three memories one after another."""
+        machine = of_module(op)
+        lives = list(lifetimes(main_function(op)))
+        i64 = ir.IntegerType.get_signless(64)
+        for memory, limits in _limits(machine).items():
+            allocs = [live for live in lives if npu.memory_of(live.op.results[0].type) == memory]
+            buffers = [live.buffer(str(k), limits) for k, live in enumerate(allocs)]
+            solution = solve(Problem(limits.capacity, tuple(buffers)))
+            if isinstance(solution, Infeasible):
+                where = max(allocs, key=lambda live: live.bytes)
+                ctx.error(
+                    where.op,
+                    f"buffers in {memory} need {solution.demand:,} bytes{limits.unit} at once, {machine.name} has "
+                    f"{limits.capacity:,}; the largest is '{tensor_name(where.op.results[0])}' with {where.bytes:,}",
+                )
+                continue
+            peak = 0
+            for live, buffer in zip(allocs, buffers, strict=True):
+                address = limits.base + solution.offsets[buffer.name]
+                live.op.attributes[ADDRESS] = ir.IntegerAttr.get(i64, address)
+                peak = max(peak, address + live.bytes)
+            op.attributes[f"npu.{memory}_peak"] = ir.IntegerAttr.get(i64, peak)
+            ctx.statistic(memory, len(allocs))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """One memory: first address, bytes from there, alignment."""
+
+    base: int
+    capacity: int
+    alignment: int
+    unit: str
+
+
+def _limits(machine: Machine) -> Mapping[str, Limits]:
+    per_lane = " per lane"
+    bank = machine.psum.bytes_per_bank
+    return {
+        "sbuf": Limits(machine.reserved_bytes_per_lane, machine.usable_bytes_per_lane, machine.alignment, per_lane),
+        "psum": Limits(0, machine.psum.bytes_per_lane, bank, per_lane),
+        "dram": Limits(0, machine.dram.bytes, machine.dram.burst, ""),
+    }
+
+
+@dataclass(frozen=True)
+class Live:
+    """An alloc and the interval of program points, half open, in which its buffer is live."""
+
+    op: ir.Operation
+    lower: int
+    upper: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the buffer: on chip those of one lane."""
+        type_ = ir.MemRefType(self.op.results[0].type)
+        shape = type_.shape if npu.memory_of(type_) == "dram" else type_.shape[1:]
+        return prod(shape) * npu.element_bytes(type_.element_type)
+
+    def buffer(self, name: str, limits: Limits) -> Buffer:
+        """The buffer as a rectangle of the packing problem."""
+        return Buffer(name, self.lower, self.upper, self.bytes, limits.alignment)
+
+
+def lifetimes(function: ir.Operation) -> Iterator[Live]:
+    """All allocs of a function with their lives; program points are operations in textual order."""
+    first: dict[ir.Operation, int] = {}
+    last: dict[ir.Operation, int] = {}
+    count = 0
+
+    def number(block: ir.Block) -> None:
+        nonlocal count
+        for each in block.operations:
+            op = each.operation
+            first[op] = count
+            count += 1
+            for region in op.regions:
+                number(region.blocks[0])
+            last[op] = count
+
+    body = function.regions[0].blocks[0]
+    number(body)
+    for op in first:
+        if op.name == "memref.alloc":
+            ends = [last[_ancestor(use.owner, op.parent)] for use in op.results[0].uses]
+            yield Live(op, first[op], max(ends, default=last[op]))
+
+
+def _ancestor(user: ir.Operation | ir.OpView, parent: ir.Operation | ir.OpView | None) -> ir.Operation:
+    """The operation of the alloc's own block that holds ``user``."""
+    op = user.operation
+    while op.parent != parent:
+        assert op.parent is not None
+        op = op.parent.operation
+    return op

@@ -1,0 +1,358 @@
+"""Turn point nests into machine instructions and copies between memories into DMA."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from torch_mlir import ir
+
+from polystage.analysis.implementation import ATTRIBUTE, Implementation
+from polystage.analysis.nests import Access, Load, Nest, NotANest, NotLinear, main_function, read_nest
+from polystage.analysis.reductions import product_of, reduction_of
+from polystage.analysis.selection import NotSelectable, Selection, Slot
+from polystage.analysis.tiling import extra_slots, selection_of
+from polystage.dialects import affine, npu
+from polystage.machine import Machine, of_module
+from polystage.passes._emission import Emitter, Part, Parts, cause_of, chunks, fit, instruction_loops
+from polystage.passes._staging import KIND
+from polystage.pipeline import Pass, PassContext
+
+
+@dataclass(frozen=True)
+class LowerToNpu(Pass):
+    """Turn point nests into machine instructions and copies between memories into DMA.
+
+    A nest marked `npu.nest = "transfer"` becomes a `dma_start` and its `dma_wait`. One marked `"compute"` becomes
+    instructions over boxes as large as the machine takes, with loops around them where they do not suffice: a
+    contraction accumulates in PSUM and is added to its result tile; a body is covered by `analysis/selection`.
+
+    Before:
+
+    ```mlir
+    affine.for %p = 0 to 128 { affine.for %f = 0 to 256 {  // npu.nest = "compute", {kind = "elementwise", lane = 0}
+      %0 = affine.load %x[%p, %f]; %1 = math.exp %0; affine.store %1, %y[%p, %f]
+    ```
+
+    After:
+
+    ```mlir
+    "npu.activation"(%y, %x) {func = "exp", sizes = array<i64: 128, 256>, maps = [...]}
+    ```
+
+    Requires: `stage`.
+
+    Refuses: a body operation without an instruction.
+
+    Statistics:
+        transfers: DMA transfers written
+        nests: point nests lowered
+    """
+
+    def run(self, op: ir.Operation, ctx: PassContext) -> None:
+        """Lower every marked nest of the function."""
+        machine = of_module(op)
+        function = main_function(op)
+        self._block(function.regions[0].blocks[0], (), machine, ctx)
+        for constant in [o.operation for o in function.regions[0].blocks[0].operations]:
+            if constant.name == "arith.constant" and not any(True for _ in constant.result.uses):
+                constant.erase()
+
+    def _block(self, block: ir.Block, ivs: Sequence[ir.Value], machine: Machine, ctx: PassContext) -> None:
+        for op in [each.operation for each in block.operations]:
+            if op.name != "affine.for":
+                continue
+            if KIND not in op.attributes:
+                body = op.regions[0].blocks[0]
+                self._block(body, (*ivs, body.arguments[0]), machine, ctx)
+                continue
+            try:
+                with ir.InsertionPoint(op), op.location:
+                    lower_nest(op, ivs, machine)
+            except (NotANest, NotLinear, NotSelectable) as problem:
+                ctx.error(op, f"no instruction covers this nest: {problem}")
+                continue
+            ctx.statistic("transfers" if ir.StringAttr(op.attributes[KIND]).value == "transfer" else "nests", 1)
+            op.erase()
+
+
+def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], machine: Machine) -> None:
+    """Write the instructions of one marked nest before it."""
+    nest = read_nest(op, ivs)
+    if ir.StringAttr(op.attributes[KIND]).value == "transfer":
+        _transfer(nest)
+        return
+    implementation = Implementation.from_attribute(op.attributes[ATTRIBUTE])
+    match implementation.kind:
+        case "contraction":
+            _contraction(nest, implementation, machine)
+        case "reduce":
+            _reduce(nest, implementation, machine)
+        case _:
+            _elementwise(nest, implementation, machine)
+
+
+def _transfer(nest: Nest) -> None:
+    (source,) = nest.loads
+    target = nest.store.access
+    emitter = Emitter(nest, None)
+    emitter.parts = {loop: Part(0, extent) for loop, extent in enumerate(nest.extents)}
+    box = {loop: k for k, loop in enumerate(d for d, extent in enumerate(nest.extents) if extent > 1)}
+    rank = max(1, len(box))
+    maps = [emitter.access_map(access, box, rank) for access in (source, target)]
+    sizes = [nest.extents[loop] for loop in box] or [1]
+    on_chip = npu.memory_of(source.array.type) != "dram"
+    cause = cause_of(target.array if on_chip else source.array)
+    npu.dma_wait(
+        npu.dma_start(source.array, target.array, emitter.symbols(), sizes=sizes, maps=maps, cause=cause)
+    )
+
+
+def _elementwise(nest: Nest, implementation: Implementation, machine: Machine) -> None:
+    """Every iteration by itself; reduced loops of a fold run one after another around the instructions."""
+    selection = selection_of(nest, implementation)
+    assert selection is not None
+    free = [d for d in range(len(nest.extents)) if d != implementation.lane]
+    stepped = [d for d in free if d in nest.reduced]
+    boxed = [d for d in free if d not in nest.reduced]
+    whole, cut, size = fit(nest, boxed, machine.vector.max_free_elements_sbuf, machine.vector.max_free_dims)
+    around = [d for d in boxed if d not in whole and d != cut]
+    emitter = Emitter(nest, implementation.lane)
+
+    def body() -> None:
+        emitter.steps(selection)
+        if nest.store.indirect:
+            _scatter(nest, emitter, selection)
+
+    _chunked(emitter, around + stepped, whole, (cut, size), selection.slots, body)
+
+
+def _scatter(nest: Nest, emitter: Emitter, selection: Selection) -> None:
+    box = emitter.box(list(range(len(nest.extents))))
+    value = emitter.operand(selection.value, selection.slots, box)
+    tensors = [emitter.operand(each, selection.slots, box) for each in selection.indices if each is not None]
+    position = iter(range(len(tensors)))
+    indices = [next(position) if isinstance(index, int) else index for index in nest.store.indices]
+    token = npu.scatter(
+        value[0], nest.store.array, [memref for memref, _ in tensors], emitter.symbols(),
+        sizes=emitter.sizes(box), maps=[value[1], emitter.indirect_map(indices, box), *(m for _, m in tensors)],
+        cause=cause_of(nest.store.array),
+    )  # fmt: skip
+    npu.dma_wait(token)
+
+
+def _chunked(
+    emitter: Emitter,
+    around: Sequence[int],
+    whole: Sequence[int],
+    cut: tuple[int | None, int],
+    slots: Sequence[Slot],
+    body: Callable[[], None],
+) -> None:
+    """Loops for ``around``, runs of chunks for the loop that is cut, and ``body`` with its temporaries inside."""
+    nest = emitter.nest
+    fixed: dict[int, Part] = {loop: Part(0, nest.extents[loop]) for loop in whole}
+    if emitter.lane is not None:
+        fixed[emitter.lane] = Part(0, nest.extents[emitter.lane])
+    with instruction_loops(nest, around) as parts:
+        for start, count, size in _runs(nest, cut):
+            if count > 1 and cut[0] is not None:
+                with affine.loop(count) as iv:
+                    _with_temporaries(emitter, {**fixed, **parts, cut[0]: Part(start, size, iv, size)}, slots, body)
+            else:
+                last = {} if cut[0] is None else {cut[0]: Part(start, size)}
+                _with_temporaries(emitter, {**fixed, **parts, **last}, slots, body)
+
+
+def _runs(nest: Nest, cut: tuple[int | None, int]) -> list[tuple[int, int, int]]:
+    return [(0, 1, 1)] if cut[0] is None else list(chunks(nest, cut[0], cut[1]))
+
+
+def _with_temporaries(emitter: Emitter, parts: Parts, slots: Sequence[Slot], body: Callable[[], None]) -> None:
+    emitter.parts = parts
+    emitter.temporaries = [emitter.temporary(slot, "temporary") for slot in slots]
+    body()
+
+
+def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> None:
+    """Evaluate, reduce along the free axis, and where the lane loop is reduced too across lanes by a product with ones."""
+    reduction = reduction_of(nest)
+    selection = selection_of(nest, implementation)
+    assert reduction is not None
+    assert selection is not None
+    lane = implementation.lane
+    across = lane in nest.reduced
+    kept = [d for d in range(len(nest.extents)) if d != lane and d in nest.parallel]
+    summed = [d for d in range(len(nest.extents)) if d != lane and d not in nest.parallel]
+    limit = machine.vector.max_free_elements_sbuf
+    inner, cut, size = fit(nest, summed, limit, machine.vector.max_free_dims)
+    room = limit // (prod(nest.extents[d] for d in inner) * max(1, size))
+    dims = machine.vector.max_free_dims - sum(nest.extents[d] > 1 for d in inner) - (cut is not None)
+    if across:
+        room = min(room, machine.max_moving_f32)
+    outer, cut_kept, kept_size = fit(nest, kept, room, dims)
+    if cut is not None:
+        outer, cut_kept = [d for d in kept if nest.extents[d] == 1], None
+    chosen = (cut, size) if cut is not None else (cut_kept, kept_size)
+    whole = [*inner, *outer]
+    around = [d for d in (*kept, *summed) if d not in whole and d != chosen[0]]
+    slots = extra_slots(nest, implementation, selection)
+    emitter = Emitter(nest, lane)
+    operation = npu.scalars.instruction_op(reduction.combine, None, str(nest.nodes[nest.store.value].type))
+    assert operation is not None
+
+    def body() -> None:
+        emitter.steps(selection)
+        _reduce_box(emitter, selection, slots, operation, across=across)
+
+    _chunked(emitter, around, whole, chosen, slots, body)
+
+
+def _reduce_box(
+    emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, *, across: bool
+) -> None:
+    nest = emitter.nest
+    count = len(selection.slots)
+    symbols = emitter.symbols()
+    box = emitter.box(list(range(len(nest.extents))))
+    kept = [d for d in box if d in nest.parallel]
+    partial = emitter.temporaries[count]
+    source, source_map = emitter.operand(selection.value, slots, box)
+    partial_map = emitter.temporary_map(slots[count], box)
+    sizes, maps = emitter.sizes(box), [partial_map, source_map]
+    if len(kept) < len(box):
+        npu.tensor_reduce(partial, source, symbols, sizes=sizes, maps=maps, op=operation)
+    else:
+        npu.tensor_copy(partial, source, symbols, sizes=sizes, maps=maps)
+    part_map = emitter.temporary_map(slots[count], kept)
+    if across:
+        partial, part_map = _across_lanes(emitter, partial, part_map, kept, emitter.temporaries[count + 1])
+    sizes = [1 if across else emitter.lanes, *emitter.sizes(kept)[1:]]
+    result = emitter.access_map(nest.store.access, emitter.dims(kept), len(kept) + 1)
+    npu.tensor_tensor(
+        nest.store.array, nest.store.array, partial, symbols, sizes=sizes, maps=[result, result, part_map], op=operation
+    )
+
+
+def _across_lanes(
+    emitter: Emitter, partial: ir.Value, partial_map: ir.AffineMap, kept: Sequence[int], ones: ir.Value
+) -> tuple[ir.Value, ir.AffineMap]:
+    """Sum ``partial`` over its lanes: a product with a column of ones into one row of PSUM."""
+    symbols = emitter.symbols()
+    free = emitter.sizes(kept)[1:]
+    rank, lanes = len(kept) + 1, emitter.lanes
+    dim, const = ir.AffineExpr.get_dim, ir.AffineExpr.get_constant
+    npu.memset(
+        ones, symbols, sizes=[lanes], maps=[ir.AffineMap.get(1, len(symbols), [dim(0)])], value=1.0
+    )
+    row = affine.alloc(ir.MemRefType.get([1, *free], ir.F32Type.get(), memory_space=npu.psum()), "row")
+    moved = [dim(k + 2) for k in range(len(free))]
+    moving = ir.AffineMap.get(rank + 1, len(symbols), [_shifted(expr, rank) for expr in partial_map.results])
+    maps = [
+        ir.AffineMap.get(rank + 1, len(symbols), [dim(1), *moved]),
+        ir.AffineMap.get(rank + 1, len(symbols), [dim(0)]),
+        moving,
+    ]
+    npu.matmul(row, ones, partial, symbols, sizes=[lanes, 1, *free], maps=maps, accumulate=False)
+    flat = [dim(k + 1) for k in range(len(free))]
+    return row, ir.AffineMap.get(rank, len(symbols), [const(0), *flat])
+
+
+def _shifted(expr: ir.AffineExpr, rank: int) -> ir.AffineExpr:
+    """Box dimensions ``[lane, free...]`` renamed for the box ``[lane, row, free...]`` of a product."""
+    if isinstance(expr, ir.AffineDimExpr) and 0 < expr.position < rank:
+        return ir.AffineExpr.get_dim(expr.position + 1)
+    return expr
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """Loops of a contraction: ``columns`` are moved, ``others`` run around PSUM groups, ``steps`` accumulate."""
+
+    stationary: Access
+    moving: Access
+    columns: tuple[int, ...]
+    others: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+def _roles(nest: Nest, implementation: Implementation) -> _Roles:
+    reduction = reduction_of(nest)
+    product = product_of(nest, reduction) if reduction is not None else None
+    if product is None:
+        raise NotSelectable("the nest is marked as a contraction and is no sum of products")
+    factors = [node.access for node in (nest.nodes[product.lhs], nest.nodes[product.rhs]) if isinstance(node, Load)]
+    stationary, moving = factors[implementation.stationary], factors[1 - implementation.stationary]
+    special = {implementation.lane, implementation.rows}
+    loops = [d for d in range(len(nest.extents)) if d not in special]
+    columns = tuple(d for d in loops if d in moving.support & nest.parallel and d not in stationary.support)
+    steps = tuple(d for d in loops if d not in nest.parallel)
+    others = tuple(d for d in loops if d not in columns and d not in steps)
+    return _Roles(stationary, moving, columns, others, steps)
+
+
+def _contraction(nest: Nest, implementation: Implementation, machine: Machine) -> None:
+    """Products accumulated in PSUM, then added to the result tile."""
+    roles = _roles(nest, implementation)
+    whole, cut, size = fit(nest, roles.columns, machine.max_moving_f32, machine.matrix.max_free_dims)
+    around = [*roles.others, *(d for d in roles.columns if d not in whole and d != cut)]
+    emitter = Emitter(nest, implementation.lane)
+
+    def body() -> None:
+        _accumulate(emitter, implementation, roles)
+
+    _chunked(emitter, around, [*whole, *([implementation.rows] if implementation.rows is not None else [])], (cut, size), (), body)
+
+
+def _accumulate(emitter: Emitter, implementation: Implementation, roles: _Roles) -> None:
+    nest, parts = emitter.nest, dict(emitter.parts)
+    rows = 1 if implementation.rows is None else nest.extents[implementation.rows]
+    columns = [d for d in roles.columns if parts[d].size > 1]
+    free = [parts[d].size for d in columns]
+    dim = ir.AffineExpr.get_dim
+    psum = affine.alloc(ir.MemRefType.get([rows, *free], ir.F32Type.get(), memory_space=npu.psum()), "psum")
+    steps = prod(nest.extents[d] for d in roles.steps)
+    evacuated = {columns[k]: k + 1 for k in range(len(columns))}
+    if implementation.rows is not None:
+        evacuated[implementation.rows] = 0
+    plain = [dim(k) for k in range(len(columns) + 1)]
+    symbols = emitter.symbols()
+    drained = ir.AffineMap.get(len(plain), len(symbols), plain)
+    if steps > 1:
+        npu.memset(psum, symbols, sizes=[rows, *free], maps=[drained], value=0.0)
+    with instruction_loops(nest, roles.steps) as stepped:
+        emitter.parts = {**parts, **stepped}
+        _matmul(emitter, implementation, roles, columns, psum, accumulate=steps > 1)
+    emitter.parts = parts
+    result = emitter.access_map(nest.store.access, evacuated, len(plain))
+    npu.tensor_tensor(
+        nest.store.array, nest.store.array, psum, symbols,
+        sizes=[rows, *free], maps=[result, result, drained], op="add",
+    )  # fmt: skip
+
+
+def _matmul(
+    emitter: Emitter,
+    implementation: Implementation,
+    roles: _Roles,
+    columns: Sequence[int],
+    psum: ir.Value,
+    *,
+    accumulate: bool,
+) -> None:
+    nest = emitter.nest
+    positions: dict[int, int] = {loop: k + 2 for k, loop in enumerate(columns)}
+    if implementation.lane is not None:
+        positions[implementation.lane] = 0
+    if implementation.rows is not None:
+        positions[implementation.rows] = 1
+    rank = len(columns) + 2
+    symbols = emitter.symbols()
+    rows = 1 if implementation.rows is None else nest.extents[implementation.rows]
+    dim = ir.AffineExpr.get_dim
+    maps = [
+        ir.AffineMap.get(rank, len(symbols), [dim(k) for k in range(1, rank)]),
+        emitter.access_map(roles.stationary, positions, rank),
+        emitter.access_map(roles.moving, positions, rank),
+    ]
+    sizes = [emitter.lanes, rows, *(emitter.parts[d].size for d in columns)]
+    npu.matmul(psum, roles.stationary.array, roles.moving.array, symbols, sizes=sizes, maps=maps, accumulate=accumulate)

@@ -1,0 +1,260 @@
+"""Split iteration domains until every access is a linear function of the induction variables."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+from torch_mlir import ir
+
+from polystage.analysis.nests import Linear, NotLinear, add, constant_of, constant_trip, main_function, scale, top_nests
+from polystage.dialects import affine
+from polystage.pipeline import Pass, PassContext
+
+MAX_PIECES = 4096
+
+
+@dataclass(frozen=True)
+class RefineDomains(Pass):
+    """Split iteration domains until every access is a linear function of the induction variables.
+
+    Folded reshapes, rolls and interleaves leave ``mod`` and ``floordiv`` in access maps. No instruction sees one: a loop
+    is split into digits at the divisor (``d = k * d1 + d0``, a ragged extent gives a remainder nest), and where the
+    sum of the low digits still crosses a multiple of the divisor the domain is cut there.
+
+    Before:
+
+    ```mlir
+    affine.for %i = 0 to 56 {
+      %0 = affine.load %a[(%i + 3) mod 56] : memref<56xf32>
+      affine.store %0, %b[%i floordiv 7, %i mod 7] : memref<8x7xf32>
+    }
+    ```
+
+    After: nests over ``%i1 in 0..7, %i0 in 0..7``, and pieces of the last row, with
+    ``%a[7 * %i1 + %i0 + 3]`` and ``%a[7 * %i1 + %i0 - 53]``.
+
+    Requires: affine normal form.
+
+    Refuses: a nest that would fall into more than 4096 pieces.
+
+    Statistics:
+        split: nests that were split
+        pieces: nests that they became
+    """
+
+    def run(self, op: ir.Operation, ctx: PassContext) -> None:
+        """Rewrite every nest with a quasi-affine access."""
+        for loop in list(top_nests(main_function(op))):
+            body = _Body.of(loop)
+            if body.linear:
+                continue
+            try:
+                pieces = list(refine(_whole(body.extents), body.evaluate))
+            except _TooManyPieces:
+                ctx.error(loop, f"nest falls into more than {MAX_PIECES} pieces with linear accesses; simplify its index arithmetic")
+                continue
+            with ir.InsertionPoint(loop), loop.location:
+                for piece in pieces:
+                    body.emit(piece)
+            loop.erase()
+            ctx.statistic("split", 1)
+            ctx.statistic("pieces", len(pieces))
+
+
+class _TooManyPieces(Exception):
+    """The bound on pieces was hit."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A box of the refined domain: new extents, and each old induction variable as a linear form of the new ones."""
+
+    extents: tuple[int, ...]
+    ivs: tuple[Linear, ...]
+
+    def radix(self, dim: int, base: int) -> tuple["Piece", ...]:
+        """Split loop ``dim`` into ``base * high + low``; the remainder of a ragged extent is a piece of its own."""
+        extent = self.extents[dim]
+        whole, rest = extent // base, extent % base
+        high = self._replace(dim, (whole, base), (base, 1), 0)
+        return (high, self._replace(dim, (rest,), (1,), whole * base)) if rest else (high,)
+
+    def cut(self, dim: int, starts: Sequence[int]) -> tuple["Piece", ...]:
+        """Cut loop ``dim`` into intervals that begin at ``starts`` (the first is 0)."""
+        ends = [*starts[1:], self.extents[dim]]
+        return tuple(self._replace(dim, (end - start,), (1,), start) for start, end in zip(starts, ends, strict=True))
+
+    def _replace(self, dim: int, extents: tuple[int, ...], factors: tuple[int, ...], start: int) -> "Piece":
+        def substitute(form: Linear) -> Linear:
+            factor = form.dims[dim]
+            digits = tuple(factor * f for f in factors)
+            return Linear(form.const + factor * start, form.dims[:dim] + digits + form.dims[dim + 1 :])
+
+        return Piece(self.extents[:dim] + extents + self.extents[dim + 1 :], tuple(map(substitute, self.ivs)))
+
+
+@dataclass(frozen=True)
+class _Split(Exception):
+    """How to split a piece so that one more quotient becomes linear."""
+
+    apply: Callable[[Piece], tuple[Piece, ...]]
+
+
+def _whole(extents: tuple[int, ...]) -> Piece:
+    rank = len(extents)
+    return Piece(extents, tuple(Linear(0, tuple(int(k == d) for k in range(rank))) for d in range(rank)))
+
+
+def refine(piece: Piece, evaluate: Callable[[Piece], object]) -> Iterator[Piece]:
+    """The pieces of ``piece``, in lexicographic order, on which ``evaluate`` raises no ``_Split``."""
+    pending, count = [piece], 0
+    while pending:
+        current = pending.pop()
+        try:
+            evaluate(current)
+        except _Split as split:
+            pending.extend(reversed(split.apply(current)))
+            count += 1
+            if count > MAX_PIECES:
+                raise _TooManyPieces from None
+        else:
+            yield current
+
+
+def evaluate_expr(expr: ir.AffineExpr, operands: Sequence[Linear], extents: Sequence[int]) -> Linear:
+    """The linear form of a quasi-affine expression on a box, or ``_Split`` when it is none there yet."""
+    match expr:
+        case ir.AffineDimExpr():
+            return operands[expr.position]
+        case ir.AffineConstantExpr():
+            return Linear(expr.value, (0,) * len(extents))
+        case ir.AffineAddExpr():
+            return add(evaluate_expr(expr.lhs, operands, extents), evaluate_expr(expr.rhs, operands, extents))
+        case ir.AffineMulExpr():
+            return scale(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs))
+        case ir.AffineFloorDivExpr():
+            return divide(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs), extents)[0]
+        case ir.AffineModExpr():
+            return divide(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs), extents)[1]
+        case ir.AffineCeilDivExpr():
+            negated = scale(evaluate_expr(expr.lhs, operands, extents), -1)
+            return scale(divide(negated, constant_of(expr.rhs), extents)[0], -1)
+        case _:
+            raise NotLinear(str(expr))
+
+
+def divide(form: Linear, divisor: int, extents: Sequence[int]) -> tuple[Linear, Linear]:
+    """Quotient and remainder of a linear form as linear forms; ``_Split`` where the low part crosses a multiple."""
+    high = Linear(form.const // divisor, tuple(f // divisor if f % divisor == 0 else 0 for f in form.dims))
+    low = Linear(form.const % divisor, tuple(0 if f % divisor == 0 else f for f in form.dims))
+    least, greatest = low.span(extents)
+    if least // divisor == greatest // divisor:
+        shift = least // divisor
+        quotient = Linear(high.const + shift, high.dims)
+        return quotient, Linear(low.const - shift * divisor, low.dims)
+    raise _split_for(low, divisor, extents)
+
+
+def _split_for(low: Linear, divisor: int, extents: Sequence[int]) -> _Split:
+    dims = [d for d, f in enumerate(low.dims) if f and extents[d] > 1]
+    for dim in dims:
+        base = divisor // gcd(low.dims[dim], divisor)
+        if extents[dim] > base:
+            return _Split(lambda piece: piece.radix(dim, base))
+    dim = max(dims, key=lambda d: abs(low.dims[d]) * (extents[d] - 1))
+    others = Linear(low.const, tuple(0 if d == dim else f for d, f in enumerate(low.dims)))
+    least, greatest = others.span(extents)
+    starts, previous = list[int](), None
+    for x in range(extents[dim]):
+        quotients = ((least + low.dims[dim] * x) // divisor, (greatest + low.dims[dim] * x) // divisor)
+        if quotients != previous or quotients[0] != quotients[1]:
+            starts.append(x)
+        previous = quotients
+    return _Split(lambda piece: piece.cut(dim, starts))
+
+
+@dataclass(frozen=True)
+class _Body:
+    """The innermost block of a nest, and what is needed to write it again over another domain."""
+
+    loop: ir.Operation
+    extents: tuple[int, ...]
+    ivs: tuple[ir.Value, ...]
+    ops: tuple[ir.Operation, ...]
+
+    @classmethod
+    def of(cls, loop: ir.Operation) -> "_Body":
+        extents, ivs, current = list[int](), list[ir.Value](), loop
+        while True:
+            extents.append(constant_trip(current))
+            block = current.regions[0].blocks[0]
+            ivs.append(block.arguments[0])
+            ops = [op.operation for op in block.operations][:-1]
+            if len(ops) != 1 or ops[0].name != "affine.for":
+                return cls(loop, tuple(extents), tuple(ivs), tuple(ops))
+            current = ops[0]
+
+    @property
+    def accesses(self) -> Iterator[tuple[ir.Operation, ir.AffineMap, list[int]]]:
+        """Operations with an affine map: the map, and which induction variables it is applied to."""
+        position = {iv: k for k, iv in enumerate(self.ivs)}
+        for op in self.ops:
+            if "map" in op.attributes:
+                operands = list(op.operands)[_first_index(op) :]
+                yield op, ir.AffineMapAttr(op.attributes["map"]).value, [position[v] for v in operands]
+
+    @property
+    def linear(self) -> bool:
+        """Whether no access has a ``mod`` or a division."""
+        return not any(word in str(access) for _, access, _ in self.accesses for word in ("mod", "div"))
+
+    def evaluate(self, piece: Piece) -> list[tuple[Linear, ...]]:
+        """All accesses as linear forms over the piece."""
+        return [
+            tuple(evaluate_expr(expr, [piece.ivs[k] for k in operands], piece.extents) for expr in access.results)
+            for _, access, operands in self.accesses
+        ]
+
+    def emit(self, piece: Piece) -> None:
+        """Write the nest over one piece of its domain; loops of one trip are promoted."""
+        kept = [d for d, extent in enumerate(piece.extents) if extent > 1]
+        attributes = {name: self.loop.attributes[name] for name in ("polystage.indirect",) if name in self.loop.attributes}
+        maps = {op: _to_map(forms, kept) for (op, _, _), forms in zip(self.accesses, self.evaluate(piece), strict=True)}
+        with affine.nest([piece.extents[d] for d in kept], attributes) as ivs:
+            values = {
+                old: affine.apply(_to_map((form,), kept), ivs)
+                for old, form in zip(self.ivs, piece.ivs, strict=True)
+                if _used_as_data(old)
+            }
+            for op in self.ops:
+                clone = op.clone()
+                if op in maps:
+                    first = _first_index(op)
+                    operands = [values.get(v, v) for v in list(op.operands)[:first]] + ivs
+                    results = [r.type for r in op.results]
+                    clone.erase()
+                    clone = ir.Operation.create(op.name, results, operands, {"map": ir.AffineMapAttr.get(maps[op])})
+                else:
+                    for k, value in enumerate(op.operands):
+                        clone.operands[k] = values.get(value, value)
+                values.update(zip(op.results, clone.results, strict=True))
+
+
+def _first_index(op: ir.Operation) -> int:
+    return {"affine.load": 1, "affine.store": 2, "affine.apply": 0}[op.name]
+
+
+def _used_as_data(iv: ir.Value) -> bool:
+    return any("map" not in use.owner.attributes for use in iv.uses)
+
+
+def _to_map(forms: Sequence[Linear], kept: Sequence[int]) -> ir.AffineMap:
+    return ir.AffineMap.get(len(kept), 0, [_to_expr(form, kept) for form in forms])
+
+
+def _to_expr(form: Linear, kept: Sequence[int]) -> ir.AffineExpr:
+    expr: ir.AffineExpr = ir.AffineExpr.get_constant(form.const)
+    for position, dim in enumerate(kept):
+        if form.dims[dim]:
+            expr = expr + ir.AffineExpr.get_dim(position) * form.dims[dim]
+    return expr
