@@ -1,0 +1,183 @@
+"""The command ``polystage``: compile a model, run what was compiled, list the targets.
+
+Tables and results go to standard output, progress and errors to standard error. Exit code 0 is success, 1 a user error
+or a failed check, 2 a malformed command line. A traceback is a bug of polystage.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polystage.errors import UserError
+
+if TYPE_CHECKING:
+    from polystage.compiled import Compiled
+    from polystage.report.report import Report
+
+LEVELS = ("linalg", "affine", "placed", "npu")
+
+_EPILOG = """\
+MODEL is one of
+  NAME              a model of the zoo: resnet18, bert_base, ... (polystage.zoo)
+  FILE.py:FUNCTION  a function without arguments that returns (model, inputs)
+  FILE.pt2          a program saved by torch.export.save
+  FILE.mlir         linalg on tensors
+
+examples
+  polystage compile resnet18 --check
+  polystage compile bert_base --target edge --sbuf 256KiB --dtype bf16 --check --report bert.json
+  polystage compile model.py:build --emit affine | polystage-opt --refine-domains
+  polystage compile resnet18 -o compiled && polystage run compiled --input image.npz
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the script ``polystage``; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except UserError as error:
+        print(error if error.location else f"polystage: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="polystage",
+        description="Compiles whole PyTorch models for accelerators with a software-managed scratchpad.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_compile(commands.add_parser("compile", help="compile a model and report what moves", **_long("compile")))
+    _add_run(commands.add_parser("run", help="execute a compiled program", **_long("run")))
+    targets = commands.add_parser("targets", help="list the built-in targets")
+    targets.set_defaults(command=_targets)
+    return parser
+
+
+def _long(command: str) -> dict[str, object]:
+    return {}
+
+
+def _add_compile(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="what to compile, see below")
+    add("--target", metavar="T", default="trainium1", help="built-in target or TOML file (default: %(default)s)")
+    add("--sbuf", metavar="BYTES", help="scratchpad bytes instead of the target's own: 65536, 256KiB, 24MiB")
+    add("--strategy", metavar="PASS=NAME", action="append", default=[], help="strategy of a pass (repeatable)")
+    add("--dtype", choices=("f32", "bf16", "f16"), help="cast the model's floating-point tensors first")
+    add("--check", action="store_true", help="execute and compare with PyTorch eager")
+    add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
+    add("--emit", metavar="LEVEL", choices=LEVELS, help=f"print the IR of a level: {', '.join(LEVELS)}")
+    add("-o", "--output", metavar="DIR", type=Path, help="save the compiled program, for polystage run")
+    parser.set_defaults(command=_compile)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("directory", metavar="DIR", type=Path, help="what polystage compile -o wrote")
+    add("--input", metavar="FILE.npz", type=Path, required=True, help="one array for each input, by its name")
+    add("--output", metavar="FILE.npz", type=Path, help="where to write the outputs")
+    add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
+    parser.set_defaults(command=_run)
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    from polystage import api
+
+    strategy = _strategies(arguments.strategy)
+    with _progress(arguments.model) as stage:
+        compiled = api.compile_argument(
+            arguments.model,
+            target=arguments.target,
+            sbuf=arguments.sbuf,
+            strategy=strategy,
+            dtype=arguments.dtype,
+            on_stage=stage,
+        )
+        if arguments.check:
+            stage("check")
+            compiled.check()
+        if arguments.output:
+            stage("save")
+            compiled.save(arguments.output)
+    return _deliver(compiled, arguments)
+
+
+def _deliver(compiled: "Compiled", arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from polystage.report import report as reports
+    from polystage.report import table
+
+    report = compiled.report
+    if arguments.report:
+        reports.write(report, arguments.report)
+    if arguments.emit:
+        print(compiled.module(arguments.emit))
+    table.show(report, Console(stderr=True) if arguments.emit else None)
+    return 0 if _sound(report) else 1
+
+
+def _sound(report: "Report") -> bool:
+    checked = report.check is None or report.check.passed
+    return checked and report.predicted_equals_executed is not False
+
+
+def _strategies(words: Sequence[str]) -> dict[str, str]:
+    """``PASS=NAME`` words as a mapping."""
+    chosen: dict[str, str] = {}
+    for word in words:
+        name, equals, strategy = word.partition("=")
+        if not (name and equals and strategy):
+            raise UserError(f"--strategy takes PASS=NAME, got '{word}'")
+        chosen[name] = strategy
+    return chosen
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from polystage import api
+    from polystage.report import report as reports
+    from polystage.report import table
+
+    with _progress(str(arguments.directory)) as stage:
+        stage("load")
+        compiled = api.load(arguments.directory)
+        stage("execute")
+        outputs = compiled.run(api.read_arrays(arguments.input))
+    for name, array in outputs.items():
+        print(f"{name}: {array.dtype} {'x'.join(map(str, array.shape))}")
+    if arguments.output:
+        api.write_arrays(arguments.output, outputs)
+    if arguments.report:
+        reports.write(compiled.report, arguments.report)
+    table.show(compiled.report)
+    return 0 if _sound(compiled.report) else 1
+
+
+def _targets(arguments: argparse.Namespace) -> int:
+    from polystage import machine
+    from polystage.report import targets
+
+    targets.show([machine.load(name) for name in machine.names()])
+    return 0
+
+
+@contextmanager
+def _progress(subject: str) -> Iterator[Callable[[str], None]]:
+    """Shows which stage is running: a spinner on a terminal, one line for each stage elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda stage: console.print(f"{subject}: {stage} ...")
+        return
+    with console.status(subject) as status:
+        yield lambda stage: status.update(f"{subject}: [cyan]{stage}[/]")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

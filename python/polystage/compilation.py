@@ -1,0 +1,94 @@
+"""From an imported model to its npu program: the stages, their options, their seconds."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch_mlir import ir
+
+from polystage import machine
+from polystage.errors import UserError
+from polystage.passes.pipelines import ALIASES
+from polystage.pipeline import Registry, options_of, run_pipeline
+from polystage.pipeline.options import split_options
+from polystage.pipeline.text import Element, parse_elements
+
+OnStage = Callable[[str], None]
+REGISTRY = Registry("polystage.passes")
+_LEVELS = (("placed", "to-placed"), ("npu", "to-npu"))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One timed step of a compilation; ``level`` is the level that it completes, if any."""
+
+    name: str
+    pipeline: str
+    level: str | None = None
+
+
+def plan(target: str, sbuf: int | None, strategies: Mapping[str, str]) -> tuple[Stage, ...]:
+    """The stages below linalg.
+
+    Raises UserError for a target, a size or a strategy that does not exist: here, before the slow import.
+    """
+    described = machine.load(target)
+    if sbuf is not None:
+        described.with_sbuf(sbuf)
+    size = f" sbuf={sbuf}" if sbuf is not None else ""
+    elements = {level: parse_elements(ALIASES[alias]) for level, alias in _LEVELS}
+    _check_strategies([element.name for steps in elements.values() for element in steps], strategies)
+    stages = [
+        Stage("lower-to-affine", "lower-to-affine"),
+        Stage("set-target", f"set-target{{name='{target}'{size}}}", "affine"),
+    ]
+    for level, steps in elements.items():
+        chosen = [_with_strategy(step, strategies) for step in steps]
+        stages += [Stage(step.name, str(step)) for step in chosen[:-1]]
+        stages.append(Stage(chosen[-1].name, str(chosen[-1]), level))
+    return tuple(stages)
+
+
+def _check_strategies(names: Sequence[str], strategies: Mapping[str, str]) -> None:
+    able = {name: legal for name in names if (legal := _strategies_of(name))}
+    for name, chosen in strategies.items():
+        if name not in able:
+            listed = ", ".join(f"{owner} ({', '.join(legal)})" for owner, legal in able.items())
+            raise UserError(f"no pass '{name}' with strategies; there are {listed}")
+        if chosen not in able[name]:
+            raise UserError(f"pass '{name}' has no strategy '{chosen}'; it has {', '.join(able[name])}")
+
+
+def _strategies_of(name: str) -> tuple[str, ...]:
+    if name not in REGISTRY:
+        return ()
+    return next((tuple(map(str, o.choices)) for o in options_of(REGISTRY[name]) if o.name == "strategy"), ())
+
+
+def _with_strategy(step: Element, strategies: Mapping[str, str]) -> Element:
+    if step.name not in strategies:
+        return step
+    others = [(name, value) for name, value in split_options(step.options or "") if name != "strategy"]
+    kept = [name if value is None else f"{name}='{value}'" for name, value in others]
+    return replace(step, options=" ".join([*kept, f"strategy={strategies[step.name]}"]))
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A copy of the module at every level, and the seconds of every stage."""
+
+    levels: Mapping[str, ir.Operation]
+    seconds: Mapping[str, float]
+
+
+def lower(module: ir.Operation, stages: Sequence[Stage], on_stage: OnStage) -> Lowered:
+    """Runs ``stages`` on ``module``, in place. Raises PassFailure, a UserError, where a pass refuses."""
+    levels, seconds = {"linalg": module.clone().operation}, dict[str, float]()
+    for stage in stages:
+        on_stage(stage.name)
+        begin = time.perf_counter()
+        run_pipeline(module, stage.pipeline, REGISTRY)
+        seconds[stage.name] = time.perf_counter() - begin
+        if stage.level:
+            levels[stage.level] = module if stage is stages[-1] else module.clone().operation
+    return Lowered(levels, seconds)

@@ -1,0 +1,128 @@
+"""A compiled program: its IR at each level, its weights, its report; it runs on arrays and saves to a folder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch_mlir import ir
+
+from polystage import signature
+from polystage.errors import UserError
+from polystage.reference import Reference
+from polystage.report import measure
+from polystage.report.report import Check, Report
+from polystage.report.tolerance import UNIT_ROUNDOFF, difference, rounding_steps, tolerance
+from polystage.signature import Array, Signature
+
+
+class Compiled:
+    """What ``polystage.compile`` returns.
+
+    Calling it executes the npu program: torch tensors in give torch tensors, numpy arrays in give numpy arrays; one
+    output comes bare, several as a tuple in the order of the model's flattened outputs. ``report`` is frozen; after a
+    run it is a new one that holds what was executed.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        levels: Mapping[str, ir.Operation],
+        weights: Callable[[], Mapping[str, Array]],
+        *,
+        flatten: Callable[..., Sequence[Any]] | None = None,
+        reference: Reference | None = None,
+    ) -> None:
+        self.report = report
+        self.signature: Signature = signature.of_module(levels["npu"])
+        self._levels = dict(levels)
+        self._load_weights = weights
+        self._bound: dict[str, Array] | None = None
+        self._flatten = flatten
+        self._reference = reference
+
+    def module(self, level: str = "npu") -> ir.Operation:
+        """The IR of a level: "linalg", "affine", "placed" or "npu". Weights are arguments, so it prints small."""
+        if level not in self._levels:
+            raise UserError(f"no level '{level}'; this program has {', '.join(self._levels)}")
+        return self._levels[level]
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """Parameters, buffers and constants by name, in the element types of the program."""
+        if self._bound is None:
+            given = self._load_weights()
+            self._bound = {binding.name: binding.take(given[binding.name]) for binding in self.signature.weights}
+        return self._bound
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Executes on the model's positional inputs."""
+        leaves = self._flatten(*inputs) if self._flatten and _any_torch(inputs) else inputs
+        in_torch = any(_is_torch(leaf) for leaf in leaves)
+        outputs = tuple(self.run(self.signature.by_position([_array(leaf) for leaf in leaves])).values())
+        if in_torch:
+            from polystage.importers.eager import to_tensor
+
+            outputs = tuple(to_tensor(array) for array in outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Executes on named arrays, returns the outputs by name and puts what was executed into the report."""
+        self.signature.check_names(list(inputs))
+        arrays = [self._argument(binding, inputs) for binding in self.signature.bindings]
+        run = measure.execute(self.module("npu"), arrays)
+        self.report = measure.with_run(self.report, run)
+        pairs = zip(self.signature.bindings, arrays, strict=True)
+        return {binding.name: binding.give(array) for binding, array in pairs if binding.kind == "output"}
+
+    def _argument(self, binding: signature.Binding, inputs: Mapping[str, Array]) -> Array:
+        if binding.kind == "input":
+            return binding.take(inputs[binding.name])
+        return binding.empty() if binding.kind == "output" else self.weights[binding.name]
+
+    def check(self, *inputs: Any) -> Report:
+        """Executes, compares with the reference (on its example inputs when none are given), returns the report."""
+        if self._reference is None:
+            raise UserError("nothing to compare with: this program was loaded from a folder, without its model")
+        expected = self._reference.evaluate(inputs)
+        outputs = list(self.run(self.signature.by_position(expected.inputs)).values())
+        found = difference(outputs, expected.outputs)
+        steps = rounding_steps(self.module("affine"))
+        limit = tolerance(self._narrowest(), steps, expected.eager_error)
+        passed = found.max_rel <= limit
+        check = Check(passed, found.max_abs, found.max_rel, limit, self._reference.name)
+        seconds = self.report.run_seconds and replace(self.report.run_seconds, pytorch=expected.seconds)
+        self.report = replace(self.report, check=check, run_seconds=seconds)
+        return self.report
+
+    def _narrowest(self) -> str:
+        """The floating-point type of the arguments with the largest unit roundoff."""
+        used = {binding.element for binding in self.signature.bindings} & UNIT_ROUNDOFF.keys()
+        return max(used, key=lambda dtype: UNIT_ROUNDOFF[dtype], default="f32")
+
+    def save(self, directory: str | Path) -> None:
+        """Writes program, weights and report to ``directory``, which appears whole or not at all."""
+        from polystage import storage
+
+        storage.save(Path(directory), self._levels, self.weights, self.report)
+
+
+def _is_torch(value: Any) -> bool:
+    return type(value).__module__.split(".")[0] == "torch"
+
+
+def _any_torch(inputs: Sequence[Any]) -> bool:
+    """Whether any input is no plain numpy array, and so has to be flattened by PyTorch's rules."""
+    import numpy as np
+
+    return not all(isinstance(value, np.ndarray) for value in inputs)
+
+
+def _array(leaf: Any) -> Array:
+    import numpy as np
+
+    if _is_torch(leaf):
+        from polystage.importers.imported import tensor_to_numpy
+
+        return tensor_to_numpy(leaf)
+    return np.asarray(leaf)
