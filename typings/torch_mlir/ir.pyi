@@ -312,7 +312,7 @@ class _OperationBase:
     def erase(self) -> None: ...
     def walk(
         self,
-        callback: Callable[[Operation], WalkResult | None],
+        callback: Callable[[Operation], WalkResult],
         walk_order: WalkOrder = ...,
         op_class: type[OpView] | None = None,
     ) -> None: ...

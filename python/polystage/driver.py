@@ -1,0 +1,265 @@
+"""``polystage-opt``: an ``mlir-opt`` in which Python and C++ passes stand in one pipeline.
+
+Start-up is paid by every lit test: this file imports neither torch nor, before a pass asks for it, numpy.
+"""
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+
+@contextmanager
+def _numpy_hidden() -> Generator[None]:
+    """The bindings import numpy (90 ms) for builders of constants that the compiler does not use."""
+    modules = cast("dict[str, Any]", sys.modules)
+    if "numpy" in modules:
+        yield
+        return
+    modules["numpy"] = None
+    try:
+        yield
+    finally:
+        del modules["numpy"]
+
+
+with _numpy_hidden():
+    from torch_mlir import ir
+
+from polystage.errors import UserError  # noqa: E402
+from polystage.pipeline.base import InvalidIR, PassFailure  # noqa: E402
+from polystage.pipeline.commandline import SWITCHES, Settings, read_command_line  # noqa: E402
+from polystage.pipeline.diagnostics import Diagnostic, DiagnosticLog, render  # noqa: E402
+from polystage.pipeline.observe import (  # noqa: E402
+    AsmOptions,
+    check_chosen,
+    ir_printer,
+    statistics_report,
+    timing_report,
+)
+from polystage.pipeline.plan import Plan, UnknownPassError, plan_pipeline  # noqa: E402
+from polystage.pipeline.registry import Registry  # noqa: E402
+from polystage.pipeline.reproducer import Reproducer  # noqa: E402
+from polystage.pipeline.runner import Instrumentation, Statistic, Timing, run_plan  # noqa: E402
+from polystage.pipeline.source import Part, parse_module, split_parts  # noqa: E402
+
+PROGRAM = "polystage-opt"
+_PASSES = "polystage.passes"
+_STDIN = "<stdin>"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the driver; the exit status is 0 on success and 1 on any error.
+
+    What the user can mend is printed as one located error. A bug of a pass leaves a reproducer and its traceback.
+    """
+    try:
+        settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
+        registry = Registry(_PASSES, *map(_package, settings.packages))
+        if settings.help or settings.show_passes is not None:
+            print(_help(settings, registry))
+            return 0
+        return _Driver(settings, registry).run()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _package(named: str) -> str:
+    """The importable name of a package given by name or by its folder."""
+    folder = Path(named)
+    if not folder.is_dir():
+        return named
+    sys.path.insert(0, str(folder.resolve().parent))
+    return folder.resolve().name
+
+
+def _help(settings: Settings, registry: Registry) -> str:
+    from polystage.pipeline import manual
+
+    if settings.help:
+        return manual.show_help(registry)
+    name = settings.show_passes
+    if not name:
+        return manual.list_passes(registry)
+    if name not in registry:
+        raise UserError(f"no Python pass '{name}'; --show-passes lists them")
+    return manual.show_pass(registry[name])
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one part of the input. ``text`` is None if it failed, in a pass if there is a ``position``."""
+
+    text: str | None
+    diagnostics: tuple[Diagnostic, ...]
+    position: str = ""
+    timings: tuple[Timing, ...] = ()
+    statistics: tuple[Statistic, ...] = ()
+
+
+class _Driver:
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.file = _STDIN if settings.input == "-" else settings.input
+        self.text = _read(settings.input)
+        self.asm = AsmOptions(
+            settings.debug_info,
+            settings.generic,
+            settings.local_scope,
+            settings.large_elements,
+            settings.large_resources,
+            verified=settings.verify_each,
+        )
+
+    def run(self) -> int:
+        settings = self.settings
+        context = ir.Context()
+        context.allow_unregistered_dialects = settings.allow_unregistered
+        context.emit_error_diagnostics = True
+        context.enable_multithreading(settings.threading)
+        with context, ir.Location.unknown():
+            plan = self.plan()
+            if settings.dump_pipeline:
+                print(plan, file=sys.stderr)
+            if plan.has_python or "npu" in self.text:
+                from polystage import dialects
+
+                dialects.register(context)
+            parts = split_parts(self.text) if settings.split else (Part(self.text),)
+            outcomes = [self.part(part, plan, context) for part in parts]
+        status = self.report(parts, outcomes)
+        texts = [outcome.text for outcome in outcomes if outcome.text is not None]
+        if settings.output == "-" or (status == 0 and len(texts) == len(outcomes)):
+            _write(settings.output, "// -----\n".join(texts))
+        return status
+
+    def plan(self) -> Plan:
+        try:
+            plan = plan_pipeline(self.settings.pipeline, self.registry, apart=self.settings.apart)
+        except UnknownPassError as unknown:
+            raise unknown if unknown.close else _unknown_option(unknown) from None
+        check_chosen(plan, self.settings.print_before | self.settings.print_after)
+        return plan
+
+    def part(self, part: Part, plan: Plan, context: ir.Context) -> _Outcome:
+        """Parse, transform and print one part."""
+        log = DiagnosticLog({"-": self.file})
+        handler = context.attach_diagnostic_handler(log.handle)
+        start = perf_counter()
+        try:
+            module = parse_module(part, self.file, log)
+            if module is None:
+                return _Outcome(None, log.items)
+            parsed = Timing("Parser", perf_counter() - start)
+            with Reproducer(self.command(plan), part.text, self.settings.reproducer):
+                result = run_plan(module, plan, log, self.instrumentation())
+            start = perf_counter()
+            text = self.asm.text(module)
+            timings = (parsed, *result.timings, Timing("Output", perf_counter() - start))
+            return _Outcome(text, result.diagnostics, "", timings, result.statistics)
+        except PassFailure as failure:
+            notes = getattr(failure, "__notes__", []) if isinstance(failure, InvalidIR) else []
+            return _Outcome(None, failure.diagnostics, "\n".join((failure.position, *notes)))
+        finally:
+            handler.detach()
+
+    def instrumentation(self) -> Instrumentation:
+        settings = self.settings
+        module_scope = settings.print_module
+        return Instrumentation(
+            verify_each=settings.verify_each,
+            cpp_statistics=settings.statistics,
+            before=ir_printer("Before", settings.print_before, self.asm, module_scope=module_scope),
+            after=ir_printer("After", settings.print_after, self.asm, module_scope=module_scope),
+        )
+
+    def command(self, plan: Plan) -> list[str]:
+        """The command that runs ``plan`` again as it ran here."""
+        settings = self.settings
+        return [
+            PROGRAM,
+            f"--pass-pipeline={plan}",
+            *([] if settings.verify_each else ["--no-verify-each"]),
+            *(["--allow-unregistered-dialect"] if settings.allow_unregistered else []),
+            *(f"--load-pass-package={package}" for package in settings.packages),
+        ]
+
+    def report(self, parts: Sequence[Part], outcomes: Sequence[_Outcome]) -> int:
+        """Print diagnostics, or compare them with those expected; then times and statistics. Returns the status."""
+        sources = {self.file: self.text.split("\n")}
+        status = 0
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if self.settings.verify_diagnostics:
+                shown = self.unexpected(part, outcome)
+                status |= bool(shown)
+            else:
+                position = [Diagnostic("note", f"while {outcome.position}")] if outcome.position else []
+                shown = [*outcome.diagnostics, *position]
+                status |= outcome.text is None
+            if shown:
+                print(render(shown, sources), file=sys.stderr)
+        self.report_measurements(outcomes)
+        return int(status)
+
+    def unexpected(self, part: Part, outcome: _Outcome) -> list[Diagnostic]:
+        from polystage.pipeline.expected import expectations, mismatches
+
+        wrong = mismatches(expectations(part.lines, part.first_line), outcome.diagnostics, self.file)
+        if self.settings.verify_diagnostics == "only-expected":
+            return [item for item in wrong if not item.message.startswith("unexpected ")]
+        return wrong
+
+    def report_measurements(self, outcomes: Sequence[_Outcome]) -> None:
+        if self.settings.timing:
+            print(timing_report([item for outcome in outcomes for item in outcome.timings]), file=sys.stderr)
+        if self.settings.statistics:
+            from polystage.pipeline.manual import manual_of
+
+            def describe(pass_name: str, name: str) -> str:
+                return manual_of(self.registry[pass_name]).statistics.get(name, "")
+
+            statistics = [item for outcome in outcomes for item in outcome.statistics]
+            print(statistics_report(statistics, describe), file=sys.stderr)
+
+
+def _unknown_option(unknown: UnknownPassError) -> UserError:
+    import difflib
+
+    close = difflib.get_close_matches(unknown.name, SWITCHES, n=1)
+    hint = f"did you mean {SWITCHES[close[0]].usage}?" if close else "--help lists options and passes"
+    return UserError(f"{unknown.message}; {hint}")
+
+
+def _read(path: str) -> str:
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError("not UTF-8 text", path) from None
+    except OSError as error:
+        raise UserError(f"cannot read the input: {(error.strerror or str(error)).lower()}", path) from None
+
+
+def _write(path: str, text: str) -> None:
+    """Write ``text`` whole: to a new file beside ``path``, which then takes its place. Devices are written to."""
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    target = Path(path).resolve()
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write the output: {(error.strerror or str(error)).lower()}", path) from None

@@ -1,0 +1,56 @@
+"""A file that makes a failure happen again: the command as its first line, then the input."""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from polystage.pipeline.base import InvalidIR, PassFailure
+
+
+class Reproducer:
+    """Around the run of a pipeline: leaves a file behind if the run fails.
+
+    With a ``path`` the file is written before the run and removed after success, so that it is there even if C++ code
+    aborts the process. Without one only bugs leave a file, in the folder for temporary files: an exception that is no
+    user error gets a note that names it.
+    """
+
+    def __init__(self, command: Sequence[str], text: str, path: str = "") -> None:
+        """``command`` is the program with its options; the name of the file is added to it."""
+        self._command = command
+        self._text = text
+        self._requested = path
+        self.path = ""
+
+    def __enter__(self) -> "Reproducer":
+        if self._requested:
+            self._write(self._requested)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            if self.path:
+                Path(self.path).unlink()
+                self.path = ""
+            return
+        is_bug = isinstance(error, Exception) and (isinstance(error, InvalidIR) or not isinstance(error, PassFailure))
+        if is_bug and not self.path:
+            self._write(_new_temporary())
+        if is_bug:
+            error.add_note(f"reproducer: {self.path}")
+
+    def _write(self, path: str) -> None:
+        command = " ".join(map(shlex.quote, (*self._command, path)))
+        Path(path).write_text(f"// {command}\n{self._text}", encoding="utf-8")
+        self.path = path
+
+
+def _new_temporary() -> str:
+    handle, path = tempfile.mkstemp(prefix="polystage-", suffix=".mlir")
+    os.close(handle)
+    return path
