@@ -8,6 +8,7 @@ from .access import (
     Access,
     Linear,
     bounds,
+    box_image,
     compose,
     equal,
     footprint,
@@ -19,13 +20,16 @@ from .access import (
     used_dimensions,
 )
 from .bound import OperationBound, bounded
-from .domain import Domain, count, equal_sets, subset
+from .dependence import Dependence, dependences
+from .domain import Domain, count, equal_sets, subset, union
+from .export import to_affine_map
 from .extract import Reference, Statement, array_names, statements
 from .inverse import inverse
 from .split import divisors, split
 
 __all__ = [
     "Access",
+    "Dependence",
     "Domain",
     "Linear",
     "OperationBound",
@@ -34,8 +38,10 @@ __all__ = [
     "array_names",
     "bounded",
     "bounds",
+    "box_image",
     "compose",
     "count",
+    "dependences",
     "divisors",
     "equal",
     "equal_sets",
@@ -48,6 +54,8 @@ __all__ = [
     "linear",
     "split",
     "statements",
+    "to_affine_map",
     "subset",
+    "union",
     "used_dimensions",
 ]

@@ -86,6 +86,26 @@ def image(access: Access) -> Domain:
     return Domain.of_set([f"x{i}" for i in range(access.rank)], access.relation.range())
 
 
+def box_image(access: Access) -> Domain | None:
+    """The elements that are touched if the access shows at once that they form a box, else None; 5 us an index.
+
+    So it is where the domain is a box and each index is a constant or an offset from a dimension of its own.
+    """
+    domain = access.domain
+    low = dict(zip(domain.names, domain.bounds, strict=True))
+    intervals: list[tuple[int, int]] = []
+    for index in linear(access):
+        if (
+            index is None
+            or len(index.terms) > 1
+            or any(factor != 1 or name not in low for name, factor in index.terms.items())
+        ):
+            return None
+        first, last = low.pop(next(iter(index.terms))) if index.terms else (0, 0)
+        intervals.append((first + index.constant, last + index.constant))
+    return Domain.of_bounds([f"x{i}" for i in range(access.rank)], intervals) if domain.is_box else None
+
+
 def bounds(access: Access) -> tuple[tuple[int, int], ...]:
     """The lowest and highest value of each index; exact, about 20 us an index."""
     points = access.domain.set
@@ -125,7 +145,9 @@ def footprint(access: Access, sizes: Mapping[str, int]) -> tuple[int, ...]:
     5 us an index when all are linear and the domain is a box, else 0.2-2 ms an index.
     """
     domain = access.domain
-    tile = {name: min(sizes.get(name, extent), extent) for name, extent in zip(domain.names, domain.extents, strict=True)}
+    tile = {
+        name: min(sizes.get(name, extent), extent) for name, extent in zip(domain.names, domain.extents, strict=True)
+    }
     forms = linear(access)
     if domain.is_box and None not in forms:
         return tuple(1 + sum(abs(c) * (tile[name] - 1) for name, c in form.terms.items()) for form in forms if form)

@@ -28,7 +28,15 @@ class Domain:
     @staticmethod
     def box(names: Sequence[str], extents: Sequence[int]) -> "Domain":
         """``0 <= names[i] < extents[i]``; 38 us with seven dimensions."""
-        return Domain(tuple(names), tuple((0, extent - 1) for extent in extents), True, box_set(extents))
+        return Domain.of_bounds(names, [(0, extent - 1) for extent in extents])
+
+    @staticmethod
+    def of_bounds(names: Sequence[str], bounds: Sequence[tuple[int, int]]) -> "Domain":
+        """``bounds[i][0] <= names[i] <= bounds[i][1]``; costs what :meth:`box` costs."""
+        points = isl.Set.universe(isl.Space.set_alloc(CONTEXT, 0, len(bounds)))
+        for i, (low, high) in enumerate(bounds):
+            points = points.lower_bound_val(_SET, i, val(low)).upper_bound_val(_SET, i, val(high))
+        return Domain(tuple(names), tuple(bounds), True, points)
 
     @staticmethod
     def of_set(names: Sequence[str], points: isl.Set) -> "Domain":
@@ -55,17 +63,22 @@ class Domain:
         return str(points)
 
 
-def box_set(extents: Sequence[int]) -> isl.Set:
-    """The isl set ``0 <= d_i < extents[i]``."""
-    points = isl.Set.universe(isl.Space.set_alloc(CONTEXT, 0, len(extents)))
-    for i, extent in enumerate(extents):
-        points = points.lower_bound_val(_SET, i, val(0)).upper_bound_val(_SET, i, val(extent - 1))
-    return points
+def union(domains: Sequence[Domain]) -> Domain:
+    """The points of any of the ``domains``, which have one number of dimensions; 100-300 us."""
+    points = domains[0].set
+    for domain in domains[1:]:
+        points = points.union(domain.set)
+    return Domain.of_set(domains[0].names, points.coalesce())
 
 
 def count(domain: Domain) -> int:
-    """The number of points: at once for a box, else isl enumerates (60 M points a second)."""
-    return prod(domain.extents) if domain.is_box else integer(domain.set.count_val())
+    """The number of points: at once for boxes and unions of boxes, else isl enumerates (60 M points a second)."""
+    if domain.is_box:
+        return prod(domain.extents)
+    pieces = [piece.to_set() for piece in domain.set.make_disjoint().get_basic_sets()]
+    if len(pieces) > 1 and all(piece.is_box() for piece in pieces):
+        return sum(prod(Domain.of_set(domain.names, piece).extents) for piece in pieces)
+    return integer(domain.set.count_val())
 
 
 def equal_sets(a: Domain, b: Domain) -> bool:

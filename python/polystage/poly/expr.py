@@ -1,6 +1,6 @@
-"""Between MLIR affine expressions and isl functions, by structural recursion (no text)."""
+"""From MLIR affine maps to isl functions by structural recursion (no text), and isl functions as linear forms."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -117,48 +117,3 @@ def common_forms(affs: Sequence[isl.Aff], count: int) -> tuple[list[Form], list[
 
 def _fraction(value: isl.Val) -> Fraction:
     return Fraction(value.get_num_si(), integer(value.get_den_val()))
-
-
-def to_affine_map(function: isl.MultiAff) -> ir.AffineMap:
-    """``function`` as an MLIR map in the current MLIR context; 20-60 us.
-
-    A result that is integral only on the function's domain (``x/2`` where x is even) becomes a floordiv.
-    """
-    count = function.dim(type_in)
-    affs = [function.get_at(i) for i in range(function.dim(isl.dim_type.out))]
-    results = [_expression(linear_form(aff, count), floors(aff, count), count) for aff in affs]
-    return ir.AffineMap.get(count, 0, results)
-
-
-def _expression(form: Form, floors: Sequence[Form], count: int) -> ir.AffineExpr:
-    """``form`` as an MLIR expression, with ``x - k*floor(x/k)`` written ``x mod k``."""
-    form, divisor = form.numerator()
-    if divisor != 1:
-        return ir.AffineExpr.get_floor_div(_expression(form, floors, count), divisor)
-    terms: list[ir.AffineExpr] = []
-    while (atom := max(form, default=CONSTANT)) >= count:
-        factor = form.pop(atom)
-        for argument, modulus in _quotients(atom, floors, count):
-            rest = form.plus(argument, factor / modulus)
-            if factor % modulus == 0 and len(rest) < len(form):
-                form = rest
-                terms.append(ir.AffineExpr.get_mod(_expression(argument, floors, count), modulus) * int(-factor / modulus))
-                break
-        else:
-            argument, modulus = floors[atom - count].numerator()
-            terms.append(ir.AffineExpr.get_floor_div(_expression(argument, floors, count), modulus) * int(factor))
-    constant = int(form.pop(CONSTANT, Fraction(0)))
-    total: ir.AffineExpr = ir.AffineExpr.get_constant(0)
-    for term in (*(ir.AffineExpr.get_dim(dim) * int(form[dim]) for dim in sorted(form)), *terms):
-        total = total + term
-    return total + constant
-
-
-def _quotients(atom: int, floors: Sequence[Form], count: int) -> Iterator[tuple[Form, int]]:
-    """The ways to write a floor as ``floor(x / k)``: ``floor(d/56)`` is also ``floor(floor(d/8) / 7)``."""
-    argument = floors[atom - count]
-    for finer, inner in enumerate(floors):
-        ratio = next(iter(inner.values())) / argument.get(next(iter(inner)), Fraction(1))
-        if ratio > 1 and ratio.denominator == 1 and inner == Form().plus(argument, ratio):
-            yield Form({count + finer: Fraction(1)}), int(ratio)
-    yield argument.numerator()

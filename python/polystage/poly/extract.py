@@ -8,7 +8,7 @@ from torch_mlir import ir
 
 from .access import Access
 from .bound import CONTEXT
-from .domain import Domain, box_set
+from .domain import Domain
 from .expr import constant, dimensions, from_affine_map, function
 
 
@@ -137,9 +137,9 @@ class _Extraction:
         """Indices that are affine in the induction variables stay so; each other one is a new dimension."""
         shape = ir.MemRefType(operands[0].type).shape
         loaded = [i for i, value in enumerate(operands[1:]) if not self.is_affine(value)]
-        names = (*domain.names, *(f"l{i}" for i in range(len(loaded))))
-        points = domain.set.flat_product(box_set([shape[i] for i in loaded]))
-        bounds = (*domain.bounds, *((0, shape[i] - 1) for i in loaded))
+        values = Domain.box([f"l{i}" for i in range(len(loaded))], [shape[i] for i in loaded])
+        points = domain.set.flat_product(values.set)
+        names, bounds = domain.names + values.names, domain.bounds + values.bounds
         dims = dimensions(len(names))
         results = [
             dims[len(domain.names) + loaded.index(i)] if i in loaded else self.affine(value, dims)
