@@ -3,14 +3,14 @@
 Operations are made through ``ir.Operation.create`` (about 1 us each, against 8 us through the op classes).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from torch_mlir import ir
 
 
 @contextmanager
-def loop(extent: int, attributes: Mapping[str, ir.Attribute] | None = None) -> Iterator[ir.Value]:
+def loop(extent: int, attributes: Mapping[str, ir.Attribute] | None = None) -> Generator[ir.Value]:
     """``affine.for %iv = 0 to extent``: the body is built inside the ``with``; yields the induction variable."""
     index = ir.IndexType.get()
     op = ir.Operation.create(
@@ -31,8 +31,11 @@ def loop(extent: int, attributes: Mapping[str, ir.Attribute] | None = None) -> I
 
 
 @contextmanager
-def nest(extents: Sequence[int], attributes: Mapping[str, ir.Attribute] | None = None) -> Iterator[list[ir.Value]]:
-    """A perfect nest of loops, outermost first; ``attributes`` go to the outermost. A rank-0 nest has one loop of one trip."""
+def nest(extents: Sequence[int], attributes: Mapping[str, ir.Attribute] | None = None) -> Generator[list[ir.Value]]:
+    """A perfect nest of loops, outermost first; ``attributes`` go to the outermost.
+
+    A rank-0 nest has one loop of one trip.
+    """
     if not extents:
         with loop(1, attributes):
             yield []
@@ -47,7 +50,7 @@ def nest(extents: Sequence[int], attributes: Mapping[str, ir.Attribute] | None =
 def load(array: ir.Value, access: ir.AffineMap, operands: Sequence[ir.Value]) -> ir.Value:
     """``affine.load array[access(operands)]``."""
     element = ir.MemRefType(array.type).element_type
-    attributes = {"map": ir.AffineMapAttr.get(access)}
+    attributes: dict[str, ir.Attribute] = {"map": ir.AffineMapAttr.get(access)}
     return ir.Operation.create("affine.load", [element], [array, *operands], attributes).result
 
 
@@ -65,7 +68,7 @@ def apply(access: ir.AffineMap, operands: Sequence[ir.Value]) -> ir.Value:
 
 def alloc(type_: ir.MemRefType, name: str) -> ir.Value:
     """``memref.alloc`` of a named array."""
-    attributes = {
+    attributes: dict[str, ir.Attribute] = {
         "operandSegmentSizes": ir.DenseI32ArrayAttr.get([0, 0]),
         "polystage.name": ir.StringAttr.get(name),
     }

@@ -91,5 +91,3 @@ def nest_ns(tiling: NestTiling, sizes: Sequence[int], order: Sequence[int], mach
         times = prod(trips[loop] for loop in order[: depth_of(buffer.loops, trips, order)])
         total += times * (buffer.loaded + buffer.stored) * transfer_ns(buffer, tiling, sizes, machine)
     return total
-
-

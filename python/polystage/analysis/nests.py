@@ -4,8 +4,8 @@ A *nest* is a perfect ``affine.for`` nest whose body is loads, scalar operations
 Loops are named by their depth, 0 outermost. Induction variables of loops *around* the nest (tile loops) are symbols:
 ``Nest.symbols`` lists them and every linear form has one coefficient for each.
 
-Not handled: accesses with ``mod`` or ``floordiv`` (``NotLinear``; pass ``refine-domains`` removes them) and bodies
-with control flow (``NotANest``).
+Not handled: accesses with ``mod`` or ``floordiv`` (``NotLinearError``; pass ``refine-domains`` removes them) and bodies
+with control flow (``NotANestError``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,11 @@ from functools import cached_property
 from torch_mlir import ir
 
 
-class NotLinear(Exception):
+class NotLinearError(Exception):
     """An access is not a linear function of the induction variables."""
 
 
-class NotANest(Exception):
+class NotANestError(Exception):
     """The operation is not a perfect nest with one store."""
 
 
@@ -111,10 +111,10 @@ class Store:
 
     @cached_property
     def access(self) -> Access:
-        """The store as an affine access; NotLinear for a scatter."""
+        """The store as an affine access; NotLinearError for a scatter."""
         linear = tuple(index for index in self.indices if isinstance(index, Linear))
         if len(linear) != len(self.indices):
-            raise NotLinear("indirect store")
+            raise NotLinearError("indirect store")
         return Access(self.array, linear)
 
     @property
@@ -163,10 +163,10 @@ def constant_trip(loop: ir.Operation) -> int:
     lower, upper = (ir.AffineMapAttr(loop.attributes[key]).value for key in ("lowerBoundMap", "upperBoundMap"))
     bounds = [*lower.results, *upper.results]
     if len(bounds) != 2 or not all(isinstance(bound, ir.AffineConstantExpr) for bound in bounds):
-        raise NotANest("loop bounds are not constant")
+        raise NotANestError("loop bounds are not constant")
     low, high = (ir.AffineConstantExpr(bound).value for bound in bounds)
     if low != 0 or ir.IntegerAttr(loop.attributes["step"]).value != 1:
-        raise NotANest("loop does not run from 0 with step 1")
+        raise NotANestError("loop does not run from 0 with step 1")
     return high
 
 
@@ -183,13 +183,13 @@ def linear_of(expr: ir.AffineExpr, operands: Sequence[Linear]) -> Linear:
         case ir.AffineMulExpr():
             return scale(linear_of(expr.lhs, operands), constant_of(expr.rhs))
         case _:
-            raise NotLinear(str(expr))
+            raise NotLinearError(str(expr))
 
 
 def constant_of(expr: ir.AffineExpr) -> int:
     """The value of a constant affine expression."""
     if not isinstance(expr, ir.AffineConstantExpr):
-        raise NotLinear(str(expr))
+        raise NotLinearError(str(expr))
     return expr.value
 
 
@@ -216,7 +216,7 @@ def main_function(module: ir.Operation) -> ir.Operation:
     for op in module.regions[0].blocks[0].operations:
         if op.operation.name == "func.func":
             return op.operation
-    raise NotANest("module has no function")
+    raise NotANestError("module has no function")
 
 
 def read_nest(op: ir.Operation, symbols: Sequence[ir.Value] = ()) -> Nest:
@@ -253,7 +253,7 @@ class _Reader:
             self.linear[iv] = Linear(0, (0,) * rank, tuple(int(k == position) for k in range(count)))
         stores = [store for op in body if (store := self.visit(op)) is not None]
         if len(stores) != 1:
-            raise NotANest(f"body has {len(stores)} stores, a nest has one")
+            raise NotANestError(f"body has {len(stores)} stores, a nest has one")
         return Nest(self.op, tuple(self.extents), self.symbols, tuple(self.nodes), stores[0])
 
     def visit(self, op: ir.Operation) -> Store | None:
@@ -273,7 +273,7 @@ class _Reader:
             case "arith.index_cast" | "arith.index_castui":
                 return self.cast(op.results[0], operands[0])
             case "affine.for" | "affine.if" | "scf.for" | "scf.if" | "scf.while":
-                raise NotANest(f"body contains {op.name}")
+                raise NotANestError(f"body contains {op.name}")
             case _:
                 predicate = ir.IntegerAttr(op.attributes["predicate"]).value if "predicate" in op.attributes else None
                 node = Scalar(op.name, tuple(self.node(v) for v in operands), op.results[0].type, predicate)
@@ -305,7 +305,7 @@ class _Reader:
             return Index(self.linear[value], value.type)
         constant = value.owner
         if isinstance(constant, ir.Block) or constant.name != "arith.constant":
-            raise NotANest("body uses a value computed outside of the nest")
+            raise NotANestError("body uses a value computed outside of the nest")
         attribute = constant.attributes["value"]
         number = ir.FloatAttr(attribute) if isinstance(attribute, ir.FloatAttr) else ir.IntegerAttr(attribute)
         return Constant(number.value, value.type)
@@ -315,7 +315,9 @@ class _Reader:
         key = (attribute, tuple(operands))
         if key not in self.maps:
             access = ir.AffineMapAttr(attribute).value
-            known = [self.linear[v] for v in operands] or [Linear(0, (0,) * len(self.extents), (0,) * len(self.symbols))]
+            known = [self.linear[v] for v in operands] or [
+                Linear(0, (0,) * len(self.extents), (0,) * len(self.symbols))
+            ]
             self.maps[key] = tuple(linear_of(expr, known) for expr in access.results)
         return self.maps[key]
 

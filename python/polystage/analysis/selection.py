@@ -1,11 +1,11 @@
 """Instruction selection for one nest body: an expression tree covered by machine instructions.
 
 The result is a straight list of steps over *operands* (tile buffers of loads, temporaries, immediates, the result
-buffer) with the loops each step runs over, and the temporaries it needs, already shared between values whose lives do not
-meet. It does not depend on tile sizes, so ``stage`` charges exactly the temporaries that ``lower-to-npu`` will make.
+buffer) with the loops each step runs over, and the temporaries it needs, already shared between values whose lives
+do not meet. It does not depend on tile sizes, so ``stage`` charges exactly the temporaries that ``lower-to-npu`` will make.
 
 Covered: every scalar operation of the dialect's table, alone or in the two-operation forms ``tensor_scalar`` and
-``scalar_tensor_tensor``. Not handled (``NotSelectable``): operations without an instruction.
+``scalar_tensor_tensor``. Not handled (``NotSelectableError``): operations without an instruction.
 """
 
 from collections import Counter
@@ -19,11 +19,10 @@ from polystage.analysis.nests import Constant, Gather, Index, Linear, Load, Nest
 from polystage.analysis.reductions import WIDENING
 from polystage.dialects.npu import element_bytes, scalars
 
-
 COMMUTATIVE = frozenset({"add", "multiply", "max", "min", "maxnum", "minnum"})
 
 
-class NotSelectable(Exception):
+class NotSelectableError(Exception):
     """An operation that no instruction performs."""
 
 
@@ -92,7 +91,8 @@ class Slot:
 @dataclass(frozen=True)
 class Selection:
     """Steps in order, the temporaries they use, the operand that holds the value at the end, and those that hold the
-    indices of a scatter (None for a linear index)."""
+    indices of a scatter (None for a linear index).
+    """
 
     steps: tuple[Step, ...]
     slots: tuple[Slot, ...]
@@ -134,7 +134,9 @@ class _Chooser:
 
     def __post_init__(self) -> None:
         uses = Counter(operand for node in self.nest.nodes if isinstance(node, Scalar) for operand in node.operands)
-        uses.update(i for node in self.nest.nodes if isinstance(node, Gather) for i in node.indices if isinstance(i, int))
+        uses.update(
+            i for node in self.nest.nodes if isinstance(node, Gather) for i in node.indices if isinstance(i, int)
+        )
         self.uses = uses
 
     def emit(self, number: int, into: _Value | None = None) -> _Value:
@@ -219,7 +221,7 @@ class _Chooser:
             return self.step("tensor_copy", self.target(into, node.type, source.loops), (source.operand,))
         name = scalars.instruction_op(node.name, node.predicate, str(element))
         if name is None:
-            raise NotSelectable(f"{node.name} on {element} has no instruction")
+            raise NotSelectableError(f"{node.name} on {element} has no instruction")
         if scalars.SCALAR_OPS[name].arity == 1:
             source = self.tensor(self.emit(node.operands[0]))
             return self.step("activation", self.target(into, node.type, source.loops), (source.operand,), ops=(name,))
@@ -257,7 +259,11 @@ class _Chooser:
         loops = left.loops | right.loops
         target = self.target(into, node.type, loops)
         for source, other, reverse in ((left, right, False), (right, left, True)):
-            if self.is_scalar(other) and not isinstance(source.operand, Immediate) and (source.loops or not other.loops):
+            if (
+                self.is_scalar(other)
+                and not isinstance(source.operand, Immediate)
+                and (source.loops or not other.loops)
+            ):
                 number = other.operand.value if isinstance(other.operand, Immediate) else None
                 number = None if number is None else _number(number, source.type)
                 sources = (source.operand,) if number is not None else (source.operand, other.operand)
@@ -270,7 +276,8 @@ class _Chooser:
 
     def fused_operand(self, node: Scalar, side: int) -> Scalar | None:
         """Operand ``side`` when it can become the first half of a two-operation instruction: used once, float, with a
-        factor that is one number per lane."""
+        factor that is one number per lane.
+        """
         number = node.operands[side]
         inner = self.nest.nodes[number]
         if not isinstance(inner, Scalar) or len(inner.operands) != 2 or self.uses[number] != 1 or number in self.done:

@@ -1,6 +1,6 @@
 """Writes instructions for point nests: iteration boxes, operand maps, temporaries (mechanism of ``lower-to-npu``)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import ceil
@@ -27,7 +27,7 @@ Parts = Mapping[int, Part]
 
 
 @contextmanager
-def instruction_loops(nest: Nest, loops: Sequence[int]) -> Iterator[Parts]:
+def instruction_loops(nest: Nest, loops: Sequence[int]) -> Generator[Parts]:
     """``affine.for`` loops around instructions for ``loops`` of the nest, one iteration at a time."""
     with ExitStack() as stack:
         parts: dict[int, Part] = {}
@@ -49,13 +49,12 @@ def fit(nest: Nest, loops: Sequence[int], elements: int, dims: int) -> tuple[lis
     Returns the loops taken whole, the loop that is cut into chunks (or None) and the size of its chunks.
     """
     taken = [loop for loop in loops if nest.extents[loop] == 1]
+    candidates = [loop for loop in reversed(loops) if nest.extents[loop] > 1]
     room = elements
-    used = 0
-    for loop in reversed([loop for loop in loops if nest.extents[loop] > 1]):
+    for loop in candidates[:dims]:
         extent = nest.extents[loop]
-        if used == dims or room <= 1:
+        if room <= 1:
             break
-        used += 1
         if extent > room:
             return sorted(taken), loop, ceil(extent / ceil(extent / room))
         taken.append(loop)
@@ -76,7 +75,7 @@ class Emitter:
         return 1 if self.lane is None else self.nest.extents[self.lane]
 
     def box(self, loops: Sequence[int]) -> list[int]:
-        """Loops of an instruction box behind the lane: those of more than one iteration in this part, outermost first."""
+        """Loops of an instruction box behind the lane: those of more than one iteration here, outermost first."""
         return [loop for loop in sorted(loops) if loop != self.lane and self.parts[loop].size > 1]
 
     def sizes(self, box: Sequence[int]) -> list[int]:
@@ -165,18 +164,20 @@ class Emitter:
         maps = [target_map, *(access for _, access in placed)]
         match step.op:
             case "tensor_tensor":
-                npu.tensor_tensor(target, *sources, symbols, sizes=sizes, maps=maps, op=step.ops[0])
+                npu.tensor_tensor(target, sources[0], sources[1], symbols, sizes=sizes, maps=maps, op=step.ops[0])
             case "tensor_scalar":
                 npu.tensor_scalar(target, sources[0], sources[1:], symbols, sizes=sizes, maps=maps, ops=step.scalars)
             case "scalar_tensor_tensor":
                 first, second = step.ops
-                npu.scalar_tensor_tensor(target, *sources, symbols, sizes=sizes, maps=maps, op0=first, op1=second)
+                a, scalar, b = sources
+                npu.scalar_tensor_tensor(target, a, scalar, b, symbols, sizes=sizes, maps=maps, op0=first, op1=second)
             case "activation":
                 npu.activation(target, sources[0], symbols, sizes=sizes, maps=maps, func=step.ops[0])
             case "tensor_copy":
                 npu.tensor_copy(target, sources[0], symbols, sizes=sizes, maps=maps)
             case "select":
-                npu.select(target, *sources, symbols, sizes=sizes, maps=maps)
+                predicate, a, b = sources
+                npu.select(target, predicate, a, b, symbols, sizes=sizes, maps=maps)
             case "memset":
                 assert step.number is not None
                 npu.memset(target, symbols, sizes=sizes, maps=maps, value=step.number)
@@ -190,7 +191,12 @@ class Emitter:
                 raise AssertionError(step.op)
 
     def gather(
-        self, step: Step, target: ir.Value, sources: Sequence[ir.Value], box: Sequence[int], maps: Sequence[ir.AffineMap]
+        self,
+        step: Step,
+        target: ir.Value,
+        sources: Sequence[ir.Value],
+        box: Sequence[int],
+        maps: Sequence[ir.AffineMap],
     ) -> None:
         """Indirect DMA into ``target``, waited for at once."""
         assert step.array is not None

@@ -125,8 +125,13 @@ class StagedNest:
             kept = [k for k, extent in enumerate(extents) if extent > 1]
             with affine.nest([extents[k] for k in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
                 iv = dict(zip(kept, ivs, strict=True))
-                tile = self._buffer_index(buffer, block, iv.get(0), iv.get(1), [Form().add(iv.get(k + 2), 1) for k in range(len(free))])
-                array = [self._array_index(buffer, position, block, iv, spans, sizes) for position in range(len(buffer.access.indices))]
+                tile = self.buffer_index(
+                    buffer, block, iv.get(0), iv.get(1), [Form().add(iv.get(k + 2), 1) for k in range(len(free))]
+                )
+                array = [
+                    self._array_index(buffer, position, block, iv, spans, sizes)
+                    for position in range(len(buffer.access.indices))
+                ]
                 source, target = (array, tile) if load else (tile, array)
                 memories = (buffer.access.array, self.memory[buffer])
                 from_, to = memories if load else memories[::-1]
@@ -142,7 +147,7 @@ class StagedNest:
         else:
             yield Segment(0, 1, min(sizes[buffer.lane], block))
 
-    def _buffer_index(
+    def buffer_index(
         self, buffer: TileBuffer, block: Segment, outer: ir.Value | None, lane: ir.Value | None, free: Sequence[Form]
     ) -> list[Form]:
         """Index into a tile buffer: lane, block of lanes where there are several, free dimensions."""
@@ -166,7 +171,7 @@ class StagedNest:
         sizes: Sequence[int],
     ) -> Form:
         index = buffer.access.indices[position]
-        form = self._origin(index, spans)
+        form = self.origin(index, spans)
         if buffer.blocked and buffer.lane is not None:
             factor = index.dims[buffer.lane]
             form.const += factor * block.start
@@ -177,7 +182,7 @@ class StagedNest:
                 form.add(iv.get(k + 2), dim.stride)
         return form
 
-    def _origin(self, index: Linear, spans: Mapping[int, Span]) -> Form:
+    def origin(self, index: Linear, spans: Mapping[int, Span]) -> Form:
         """The index at the first iteration of the current tile."""
         form = Form(index.const)
         for loop, factor in enumerate(index.dims):
@@ -236,7 +241,9 @@ class PointNest:
             ir.Operation.create("memref.store", [], [value, nest.store.array, *indices])
         else:
             access = nest.store.access
-            affine.store(value, self.staged.memory[self.staged.by_access[access]], *access_map(self._tile_index(access)))
+            affine.store(
+                value, self.staged.memory[self.staged.by_access[access]], *access_map(self._tile_index(access))
+            )
 
     def _node(self, node: Node) -> ir.Value:
         match node:
@@ -255,7 +262,9 @@ class PointNest:
                 return ir.Operation.create("memref.load", [node.type], [node.array, *indices]).result
             case Scalar():
                 i64 = ir.IntegerType.get_signless(64)
-                attributes = {} if node.predicate is None else {"predicate": ir.IntegerAttr.get(i64, node.predicate)}
+                attributes: dict[str, ir.Attribute] = (
+                    {} if node.predicate is None else {"predicate": ir.IntegerAttr.get(i64, node.predicate)}
+                )
                 operands = [self.values[k] for k in node.operands]
                 return ir.Operation.create(node.name, [node.type], operands, attributes).result
 
@@ -277,7 +286,7 @@ class PointNest:
         return form.add(self.inner.get(loop), factor)
 
     def _global(self, index: Linear) -> Form:
-        form = self.staged._origin(index, self.spans)
+        form = self.staged.origin(index, self.spans)
         for loop, factor in enumerate(index.dims):
             if factor:
                 self._local(form, loop, factor)
@@ -294,7 +303,7 @@ class PointNest:
         if buffer.lane is None:
             return [Form(), *free]
         block = self.blocks[buffer.lane]
-        return self.staged._buffer_index(buffer, block, self.outer.get(buffer.lane), self.inner.get(buffer.lane), free)
+        return self.staged.buffer_index(buffer, block, self.outer.get(buffer.lane), self.inner.get(buffer.lane), free)
 
 
 def tensor_name(array: ir.Value) -> str:

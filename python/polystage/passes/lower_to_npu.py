@@ -7,11 +7,12 @@ from math import prod
 from torch_mlir import ir
 
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
-from polystage.analysis.nests import Access, Load, Nest, NotANest, NotLinear, main_function, read_nest
+from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function, read_nest
 from polystage.analysis.reductions import product_of, reduction_of
-from polystage.analysis.selection import NotSelectable, Selection, Slot
+from polystage.analysis.selection import NotSelectableError, Selection, Slot
 from polystage.analysis.tiling import extra_slots, selection_of
 from polystage.dialects import affine, npu
+from polystage.dialects.npu import scalars
 from polystage.machine import Machine, of_module
 from polystage.passes._emission import Emitter, Part, Parts, cause_of, chunks, fit, instruction_loops
 from polystage.passes._staging import KIND
@@ -68,7 +69,7 @@ class LowerToNpu(Pass):
             try:
                 with ir.InsertionPoint(op), op.location:
                     lower_nest(op, ivs, machine)
-            except (NotANest, NotLinear, NotSelectable) as problem:
+            except (NotANestError, NotLinearError, NotSelectableError) as problem:
                 ctx.error(op, f"no instruction covers this nest: {problem}")
                 continue
             ctx.statistic("transfers" if ir.StringAttr(op.attributes[KIND]).value == "transfer" else "nests", 1)
@@ -102,9 +103,7 @@ def _transfer(nest: Nest) -> None:
     sizes = [nest.extents[loop] for loop in box] or [1]
     on_chip = npu.memory_of(source.array.type) != "dram"
     cause = cause_of(target.array if on_chip else source.array)
-    npu.dma_wait(
-        npu.dma_start(source.array, target.array, emitter.symbols(), sizes=sizes, maps=maps, cause=cause)
-    )
+    npu.dma_wait(npu.dma_start(source.array, target.array, emitter.symbols(), sizes=sizes, maps=maps, cause=cause))
 
 
 def _elementwise(nest: Nest, implementation: Implementation, machine: Machine) -> None:
@@ -174,7 +173,7 @@ def _with_temporaries(emitter: Emitter, parts: Parts, slots: Sequence[Slot], bod
 
 
 def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> None:
-    """Evaluate, reduce along the free axis, and where the lane loop is reduced too across lanes by a product with ones."""
+    """Evaluate, reduce along the free axis, and over a reduced lane loop by a product with ones."""
     reduction = reduction_of(nest)
     selection = selection_of(nest, implementation)
     assert reduction is not None
@@ -197,7 +196,7 @@ def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> Non
     around = [d for d in (*kept, *summed) if d not in whole and d != chosen[0]]
     slots = extra_slots(nest, implementation, selection)
     emitter = Emitter(nest, lane)
-    operation = npu.scalars.instruction_op(reduction.combine, None, str(nest.nodes[nest.store.value].type))
+    operation = scalars.instruction_op(reduction.combine, None, str(nest.nodes[nest.store.value].type))
     assert operation is not None
 
     def body() -> None:
@@ -207,9 +206,7 @@ def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> Non
     _chunked(emitter, around, whole, chosen, slots, body)
 
 
-def _reduce_box(
-    emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, *, across: bool
-) -> None:
+def _reduce_box(emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, *, across: bool) -> None:
     nest = emitter.nest
     count = len(selection.slots)
     symbols = emitter.symbols()
@@ -241,9 +238,7 @@ def _across_lanes(
     free = emitter.sizes(kept)[1:]
     rank, lanes = len(kept) + 1, emitter.lanes
     dim, const = ir.AffineExpr.get_dim, ir.AffineExpr.get_constant
-    npu.memset(
-        ones, symbols, sizes=[lanes], maps=[ir.AffineMap.get(1, len(symbols), [dim(0)])], value=1.0
-    )
+    npu.memset(ones, symbols, sizes=[lanes], maps=[ir.AffineMap.get(1, len(symbols), [dim(0)])], value=1.0)
     row = affine.alloc(ir.MemRefType.get([1, *free], ir.F32Type.get(), memory_space=npu.psum()), "row")
     moved = [dim(k + 2) for k in range(len(free))]
     moving = ir.AffineMap.get(rank + 1, len(symbols), [_shifted(expr, rank) for expr in partial_map.results])
@@ -279,7 +274,7 @@ def _roles(nest: Nest, implementation: Implementation) -> _Roles:
     reduction = reduction_of(nest)
     product = product_of(nest, reduction) if reduction is not None else None
     if product is None:
-        raise NotSelectable("the nest is marked as a contraction and is no sum of products")
+        raise NotSelectableError("the nest is marked as a contraction and is no sum of products")
     factors = [node.access for node in (nest.nodes[product.lhs], nest.nodes[product.rhs]) if isinstance(node, Load)]
     stationary, moving = factors[implementation.stationary], factors[1 - implementation.stationary]
     special = {implementation.lane, implementation.rows}
@@ -300,7 +295,14 @@ def _contraction(nest: Nest, implementation: Implementation, machine: Machine) -
     def body() -> None:
         _accumulate(emitter, implementation, roles)
 
-    _chunked(emitter, around, [*whole, *([implementation.rows] if implementation.rows is not None else [])], (cut, size), (), body)
+    _chunked(
+        emitter,
+        around,
+        [*whole, *([implementation.rows] if implementation.rows is not None else [])],
+        (cut, size),
+        (),
+        body,
+    )
 
 
 def _accumulate(emitter: Emitter, implementation: Implementation, roles: _Roles) -> None:

@@ -7,20 +7,22 @@ from torch_mlir import ir
 
 from polystage.analysis.costs import factor_accesses, nest_ns
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
-from polystage.analysis.nests import Nest, NotANest, NotLinear, main_function, read_nest, top_nests
+from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, read_nest, top_nests
 from polystage.analysis.reductions import Product, carried, product_of, reduction_of
-from polystage.analysis.selection import NotSelectable
+from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import tiling_of
 from polystage.machine import Machine, of_module
 from polystage.pipeline import Pass, PassContext, option
+
 
 @dataclass(frozen=True)
 class MapBanks(Pass):
     """Choose, for every nest, the loop that lies across the lanes and the engine of its reduction.
 
-    Each nest gets one implementation, written on its outermost loop as `npu.implementation`. A contraction is recognised
-    by its access functions: a loop that is reduced and indexes both factors can be contracted on the lanes; a loop that
-    indexes one factor and the result becomes the rows of the stationary operand; all loops of the other factor are moved.
+    Each nest gets one implementation, written on its outermost loop as `npu.implementation`. A contraction is
+    recognised by its access functions: a loop that is reduced and indexes both factors can be contracted on the lanes;
+    a loop that indexes one factor and the result becomes the rows of the stationary operand; all loops of the other
+    factor are moved.
 
     Before:
 
@@ -56,10 +58,12 @@ class MapBanks(Pass):
             try:
                 nest = read_nest(loop)
                 chosen = min(candidates(nest), key=lambda each: cost(nest, each, machine))
-            except (NotANest, NotLinear) as problem:
-                ctx.error(loop, f"nest cannot be mapped to lanes: {problem}; run lower-to-affine and refine-domains first")
+            except (NotANestError, NotLinearError) as problem:
+                ctx.error(
+                    loop, f"nest cannot be mapped to lanes: {problem}; run lower-to-affine and refine-domains first"
+                )
                 continue
-            except NotSelectable as problem:
+            except NotSelectableError as problem:
                 ctx.error(loop, f"no instruction covers this nest: {problem}")
                 continue
             loop.attributes[ATTRIBUTE] = chosen.to_attribute()

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import gcd
 
 from torch_mlir import ir
 
-from polystage.analysis.nests import Linear, NotLinear, add, constant_of, constant_trip, main_function, scale, top_nests
+from polystage.analysis.nests import (
+    Linear,
+    NotLinearError,
+    add,
+    constant_of,
+    constant_trip,
+    main_function,
+    scale,
+    top_nests,
+)
 from polystage.dialects import affine
 from polystage.pipeline import Pass, PassContext
 
@@ -17,9 +27,9 @@ MAX_PIECES = 4096
 class RefineDomains(Pass):
     """Split iteration domains until every access is a linear function of the induction variables.
 
-    Folded reshapes, rolls and interleaves leave ``mod`` and ``floordiv`` in access maps. No instruction sees one: a loop
-    is split into digits at the divisor (``d = k * d1 + d0``, a ragged extent gives a remainder nest), and where the
-    sum of the low digits still crosses a multiple of the divisor the domain is cut there.
+    Folded reshapes, rolls and interleaves leave `mod` and `floordiv` in access maps. No instruction sees one: a
+    loop is split into digits at the divisor (`d = k * d1 + d0`, a ragged extent gives a remainder nest), and where
+    the sum of the low digits still crosses a multiple of the divisor the domain is cut there.
 
     Before:
 
@@ -50,8 +60,12 @@ class RefineDomains(Pass):
                 continue
             try:
                 pieces = list(refine(_whole(body.extents), body.evaluate))
-            except _TooManyPieces:
-                ctx.error(loop, f"nest falls into more than {MAX_PIECES} pieces with linear accesses; simplify its index arithmetic")
+            except _TooManyPiecesError:
+                ctx.error(
+                    loop,
+                    f"nest falls into more than {MAX_PIECES} pieces with linear accesses; "
+                    "simplify its index arithmetic",
+                )
                 continue
             with ir.InsertionPoint(loop), loop.location:
                 for piece in pieces:
@@ -61,7 +75,7 @@ class RefineDomains(Pass):
             ctx.statistic("pieces", len(pieces))
 
 
-class _TooManyPieces(Exception):
+class _TooManyPiecesError(Exception):
     """The bound on pieces was hit."""
 
 
@@ -94,7 +108,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class _Split(Exception):
+class _NeedsSplitError(Exception):
     """How to split a piece so that one more quotient becomes linear."""
 
     apply: Callable[[Piece], tuple[Piece, ...]]
@@ -106,23 +120,23 @@ def _whole(extents: tuple[int, ...]) -> Piece:
 
 
 def refine(piece: Piece, evaluate: Callable[[Piece], object]) -> Iterator[Piece]:
-    """The pieces of ``piece``, in lexicographic order, on which ``evaluate`` raises no ``_Split``."""
+    """The pieces of ``piece``, in lexicographic order, on which ``evaluate`` raises no ``_NeedsSplitError``."""
     pending, count = [piece], 0
     while pending:
         current = pending.pop()
         try:
             evaluate(current)
-        except _Split as split:
+        except _NeedsSplitError as split:
             pending.extend(reversed(split.apply(current)))
             count += 1
             if count > MAX_PIECES:
-                raise _TooManyPieces from None
+                raise _TooManyPiecesError from None
         else:
             yield current
 
 
 def evaluate_expr(expr: ir.AffineExpr, operands: Sequence[Linear], extents: Sequence[int]) -> Linear:
-    """The linear form of a quasi-affine expression on a box, or ``_Split`` when it is none there yet."""
+    """The linear form of a quasi-affine expression on a box, or ``_NeedsSplitError`` when it is none there yet."""
     match expr:
         case ir.AffineDimExpr():
             return operands[expr.position]
@@ -140,11 +154,11 @@ def evaluate_expr(expr: ir.AffineExpr, operands: Sequence[Linear], extents: Sequ
             negated = scale(evaluate_expr(expr.lhs, operands, extents), -1)
             return scale(divide(negated, constant_of(expr.rhs), extents)[0], -1)
         case _:
-            raise NotLinear(str(expr))
+            raise NotLinearError(str(expr))
 
 
 def divide(form: Linear, divisor: int, extents: Sequence[int]) -> tuple[Linear, Linear]:
-    """Quotient and remainder of a linear form as linear forms; ``_Split`` where the low part crosses a multiple."""
+    """Quotient and remainder as linear forms; ``_NeedsSplitError`` where the low part crosses a multiple."""
     high = Linear(form.const // divisor, tuple(f // divisor if f % divisor == 0 else 0 for f in form.dims))
     low = Linear(form.const % divisor, tuple(0 if f % divisor == 0 else f for f in form.dims))
     least, greatest = low.span(extents)
@@ -155,12 +169,12 @@ def divide(form: Linear, divisor: int, extents: Sequence[int]) -> tuple[Linear, 
     raise _split_for(low, divisor, extents)
 
 
-def _split_for(low: Linear, divisor: int, extents: Sequence[int]) -> _Split:
+def _split_for(low: Linear, divisor: int, extents: Sequence[int]) -> _NeedsSplitError:
     dims = [d for d, f in enumerate(low.dims) if f and extents[d] > 1]
     for dim in dims:
         base = divisor // gcd(low.dims[dim], divisor)
         if extents[dim] > base:
-            return _Split(lambda piece: piece.radix(dim, base))
+            return _NeedsSplitError(partial(Piece.radix, dim=dim, base=base))
     dim = max(dims, key=lambda d: abs(low.dims[d]) * (extents[d] - 1))
     others = Linear(low.const, tuple(0 if d == dim else f for d, f in enumerate(low.dims)))
     least, greatest = others.span(extents)
@@ -170,7 +184,7 @@ def _split_for(low: Linear, divisor: int, extents: Sequence[int]) -> _Split:
         if quotients != previous or quotients[0] != quotients[1]:
             starts.append(x)
         previous = quotients
-    return _Split(lambda piece: piece.cut(dim, starts))
+    return _NeedsSplitError(partial(Piece.cut, dim=dim, starts=starts))
 
 
 @dataclass(frozen=True)
@@ -218,7 +232,9 @@ class _Body:
     def emit(self, piece: Piece) -> None:
         """Write the nest over one piece of its domain; loops of one trip are promoted."""
         kept = [d for d, extent in enumerate(piece.extents) if extent > 1]
-        attributes = {name: self.loop.attributes[name] for name in ("polystage.indirect",) if name in self.loop.attributes}
+        attributes = {
+            name: self.loop.attributes[name] for name in ("polystage.indirect",) if name in self.loop.attributes
+        }
         maps = {op: _to_map(forms, kept) for (op, _, _), forms in zip(self.accesses, self.evaluate(piece), strict=True)}
         with affine.nest([piece.extents[d] for d in kept], attributes) as ivs:
             values = {

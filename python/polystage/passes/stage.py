@@ -8,8 +8,8 @@ from torch_mlir import ir
 
 from polystage.analysis.costs import nest_ns
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
-from polystage.analysis.nests import Constant, NotANest, main_function, read_nest, top_nests
-from polystage.analysis.selection import NotSelectable
+from polystage.analysis.nests import Constant, NotANestError, main_function, read_nest, top_nests
+from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.machine import Machine, of_module
 from polystage.passes._staging import StagedNest, tensor_name
@@ -65,7 +65,7 @@ class Stage(Pass):
             try:
                 nest = read_nest(loop)
                 tiling = tiling_of(nest, Implementation.from_attribute(loop.attributes[ATTRIBUTE]), machine)
-            except (NotANest, NotSelectable) as problem:
+            except (NotANestError, NotSelectableError) as problem:
                 ctx.error(loop, f"no instruction covers this nest: {problem}")
                 continue
             except KeyError:
@@ -182,5 +182,3 @@ def _too_small(least: int, loop: ir.Operation, machine: Machine) -> str:
         f"nest that stores '{name}' needs {least:,} bytes of SBUF per lane with its smallest tile, "
         f"{machine.name} has {machine.usable_bytes_per_lane:,}; choose --sbuf {total} or more"
     )
-
-
