@@ -4,11 +4,11 @@ Start-up is paid by every lit test: this file imports neither torch nor, before 
 """
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
@@ -34,17 +34,10 @@ from polystage.errors import UserError  # noqa: E402
 from polystage.pipeline.base import InvalidIR, PassFailure  # noqa: E402
 from polystage.pipeline.commandline import SWITCHES, Settings, read_command_line  # noqa: E402
 from polystage.pipeline.diagnostics import Diagnostic, DiagnosticLog, render  # noqa: E402
-from polystage.pipeline.observe import (  # noqa: E402
-    AsmOptions,
-    check_chosen,
-    ir_printer,
-    statistics_report,
-    timing_report,
-)
 from polystage.pipeline.plan import Plan, UnknownPassError, plan_pipeline  # noqa: E402
 from polystage.pipeline.registry import Registry  # noqa: E402
 from polystage.pipeline.reproducer import Reproducer  # noqa: E402
-from polystage.pipeline.runner import Instrumentation, Statistic, Timing, run_plan  # noqa: E402
+from polystage.pipeline.runner import Instrumentation, Observer, Statistic, Timing, run_plan  # noqa: E402
 from polystage.pipeline.source import Part, parse_module, split_parts  # noqa: E402
 
 PROGRAM = "polystage-opt"
@@ -56,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the driver; the exit status is 0 on success and 1 on any error.
 
     What the user can mend is printed as one located error. A bug of a pass leaves a reproducer and its traceback.
+    Without ``arguments`` this is a program, with those of the process.
     """
+    if arguments is None:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a closed pipe ends a filter quietly
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         registry = Registry(_PASSES, *map(_package, settings.packages))
@@ -71,11 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _package(named: str) -> str:
     """The importable name of a package given by name or by its folder."""
-    folder = Path(named)
-    if not folder.is_dir():
+    if not os.path.isdir(named):
         return named
-    sys.path.insert(0, str(folder.resolve().parent))
-    return folder.resolve().name
+    parent, name = os.path.split(os.path.abspath(named))
+    sys.path.insert(0, parent)
+    return name
 
 
 def _help(settings: Settings, registry: Registry) -> str:
@@ -108,14 +104,6 @@ class _Driver:
         self.registry = registry
         self.file = _STDIN if settings.input == "-" else settings.input
         self.text = _read(settings.input)
-        self.asm = AsmOptions(
-            settings.debug_info,
-            settings.generic,
-            settings.local_scope,
-            settings.large_elements,
-            settings.large_resources,
-            verified=settings.verify_each,
-        )
 
     def run(self) -> int:
         settings = self.settings
@@ -144,7 +132,11 @@ class _Driver:
             plan = plan_pipeline(self.settings.pipeline, self.registry, apart=self.settings.apart)
         except UnknownPassError as unknown:
             raise unknown if unknown.close else _unknown_option(unknown) from None
-        check_chosen(plan, self.settings.print_before | self.settings.print_after)
+        chosen = self.settings.print_before | self.settings.print_after
+        if chosen:
+            from polystage.pipeline.observe import check_chosen
+
+            check_chosen(plan, chosen)
         return plan
 
     def part(self, part: Part, plan: Plan, context: ir.Context) -> _Outcome:
@@ -160,7 +152,7 @@ class _Driver:
             with Reproducer(self.command(plan), part.text, self.settings.reproducer):
                 result = run_plan(module, plan, log, self.instrumentation())
             start = perf_counter()
-            text = self.asm.text(module)
+            text = self.assembly(module)
             timings = (parsed, *result.timings, Timing("Output", perf_counter() - start))
             return _Outcome(text, result.diagnostics, "", timings, result.statistics)
         except PassFailure as failure:
@@ -169,15 +161,31 @@ class _Driver:
         finally:
             handler.detach()
 
-    def instrumentation(self) -> Instrumentation:
+    def assembly(self, op: ir.Operation) -> str:
         settings = self.settings
-        module_scope = settings.print_module
-        return Instrumentation(
-            verify_each=settings.verify_each,
-            cpp_statistics=settings.statistics,
-            before=ir_printer("Before", settings.print_before, self.asm, module_scope=module_scope),
-            after=ir_printer("After", settings.print_after, self.asm, module_scope=module_scope),
+        text = op.get_asm(
+            enable_debug_info=settings.debug_info,
+            print_generic_op_form=settings.generic,
+            use_local_scope=settings.local_scope,
+            large_elements_limit=settings.large_elements,
+            large_resource_limit=settings.large_resources,
+            assume_verified=settings.verify_each,
         )
+        return f"{text.rstrip()}\n"
+
+    def instrumentation(self) -> Instrumentation:
+        return Instrumentation(
+            verify_each=self.settings.verify_each,
+            before=self.printer("Before", self.settings.print_before),
+            after=self.printer("After", self.settings.print_after),
+        )
+
+    def printer(self, when: str, chosen: frozenset[str]) -> Observer | None:
+        if not chosen:
+            return None
+        from polystage.pipeline.observe import ir_printer
+
+        return ir_printer(when, chosen, self.assembly, module_scope=self.settings.print_module)
 
     def command(self, plan: Plan) -> list[str]:
         """The command that runs ``plan`` again as it ran here."""
@@ -216,6 +224,10 @@ class _Driver:
         return wrong
 
     def report_measurements(self, outcomes: Sequence[_Outcome]) -> None:
+        if not (self.settings.timing or self.settings.statistics):
+            return
+        from polystage.pipeline.observe import statistics_report, timing_report
+
         if self.settings.timing:
             print(timing_report([item for outcome in outcomes for item in outcome.timings]), file=sys.stderr)
         if self.settings.statistics:
@@ -238,7 +250,10 @@ def _unknown_option(unknown: UnknownPassError) -> UserError:
 
 def _read(path: str) -> str:
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        if path == "-":
+            return sys.stdin.read()
+        with open(path, encoding="utf-8") as file:
+            return file.read()
     except UnicodeDecodeError:
         raise UserError("not UTF-8 text", path) from None
     except OSError as error:
@@ -250,16 +265,18 @@ def _write(path: str, text: str) -> None:
     if path == "-":
         sys.stdout.write(text)
         return
-    target = Path(path).resolve()
+    target = os.path.realpath(path)
+    to_device = os.path.exists(target) and not os.path.isfile(target)
+    written = target if to_device else f"{target}.{os.getpid()}"
     try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
-            return
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+            with open(written, "w", encoding="utf-8") as file:
+                file.write(text)
+            if not to_device:
+                os.replace(written, target)
+        except OSError:
+            if not to_device and os.path.exists(written):
+                os.unlink(written)
+            raise
     except OSError as error:
         raise UserError(f"cannot write the output: {(error.strerror or str(error)).lower()}", path) from None

@@ -57,7 +57,7 @@ SWITCHES: Mapping[str, Switch] = {
         Switch("mlir-elide-elementsattrs-if-larger", "N", "print '...' for dense constants of more than N elements"),
         Switch("mlir-elide-resource-strings-if-larger", "N", "leave out resources of more than N characters"),
         Switch("mlir-timing", "", "print the wall time of each pass"),
-        Switch("mlir-pass-statistics", "", "print what passes counted"),
+        Switch("mlir-pass-statistics", "", "print what Python passes counted (the C++ passes of the bindings are built without)"),
         Switch("mlir-disable-threading", "", "run C++ passes on one thread"),
         Switch(
             "mlir-pass-pipeline-crash-reproducer",
@@ -104,7 +104,7 @@ class Settings:
     @property
     def apart(self) -> bool:
         """Whether C++ passes must run one by one, to be observed."""
-        return bool(self.print_before or self.print_after or self.timing or self.statistics)
+        return bool(self.print_before or self.print_after or self.timing)
 
 
 def read_command_line(arguments: Sequence[str]) -> Settings:

@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TextIO
 
 from torch_mlir import ir
 
@@ -15,30 +13,6 @@ _RULE = "===" + "-" * 73 + "==="
 EVERY_PASS = "*"
 
 
-@dataclass(frozen=True)
-class AsmOptions:
-    """How IR is printed."""
-
-    debug_info: bool = False
-    generic: bool = False
-    local_scope: bool = False
-    large_elements: int | None = None
-    large_resources: int | None = None
-    verified: bool = True
-
-    def text(self, op: ir.Operation) -> str:
-        """The assembly of ``op``, ending in one newline."""
-        assembly = op.get_asm(
-            enable_debug_info=self.debug_info,
-            print_generic_op_form=self.generic,
-            use_local_scope=self.local_scope,
-            large_elements_limit=self.large_elements,
-            large_resource_limit=self.large_resources,
-            assume_verified=self.verified,
-        )
-        return f"{assembly.rstrip()}\n"
-
-
 def names_of(step: PythonStep | CppStep) -> tuple[str, ...]:
     """The names of the passes of ``step``, without options."""
     if isinstance(step, PythonStep):
@@ -47,11 +21,9 @@ def names_of(step: PythonStep | CppStep) -> tuple[str, ...]:
 
 
 def ir_printer(
-    when: str, chosen: frozenset[str], asm: AsmOptions, *, module_scope: bool, out: TextIO = sys.stderr
-) -> Observer | None:
-    """An observer that prints the IR around the ``chosen`` passes, or None; ``when`` is Before or After."""
-    if not chosen:
-        return None
+    when: str, chosen: frozenset[str], assembly: Callable[[ir.Operation], str], *, module_scope: bool
+) -> Observer:
+    """An observer that prints the IR around the ``chosen`` passes on standard error; ``when`` is Before or After."""
 
     def show(step: PythonStep | CppStep, op: ir.Operation) -> None:
         if EVERY_PASS not in chosen and chosen.isdisjoint(names_of(step)):
@@ -59,7 +31,7 @@ def ir_printer(
         symbol = op.attributes.get("sym_name")
         label = f"'{op.name}' operation" + (f": @{ir.StringAttr(symbol).value}" if symbol is not None else "")
         shown = _outermost(op) if module_scope else op
-        out.write(f"// -----// IR Dump {when} {step} ({label}) //----- //\n{asm.text(shown)}\n")
+        print(f"// -----// IR Dump {when} {step} ({label}) //----- //\n{assembly(shown)}", file=sys.stderr)
 
     return show
 

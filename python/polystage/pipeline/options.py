@@ -4,7 +4,6 @@ The type of a field decides how its text is read: ``int``, ``float``, ``bool``, 
 ``tuple[str, ...]``, and each of ``int``, ``float``, ``str`` with ``| None``.
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
@@ -99,6 +98,8 @@ def read_options(pass_name: str, known: Sequence[Option], text: str) -> dict[str
 
 
 def _unknown(pass_name: str, name: str, known: Mapping[str, Option]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     has = ", ".join(known) if known else "none"

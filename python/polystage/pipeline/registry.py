@@ -1,10 +1,9 @@
 """Which passes there are: the files of a package, each imported when it is first asked for."""
 
-import difflib
 import importlib
 import importlib.util
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import cast
 
 from polystage.errors import UserError
@@ -36,11 +35,14 @@ class Registry(Mapping[str, type[Pass]]):
         if spec is None or spec.submodule_search_locations is None:
             raise UserError(f"no package '{package}' of passes")
         for folder in spec.submodule_search_locations:
-            for file in sorted(Path(folder).glob("*.py")):
-                if file.stem == _ALIASES_MODULE:
-                    self._alias_modules.append(f"{package}.{file.stem}")
-                elif not file.stem.startswith("_"):
-                    self._modules[file.stem.replace("_", "-")] = f"{package}.{file.stem}"
+            for file in os.listdir(folder):
+                stem, extension = os.path.splitext(file)
+                if extension != ".py" or stem.startswith("_"):
+                    continue
+                if stem == _ALIASES_MODULE:
+                    self._alias_modules.append(f"{package}.{stem}")
+                else:
+                    self._modules[stem.replace("_", "-")] = f"{package}.{stem}"
 
     def __getitem__(self, name: str) -> type[Pass]:
         module = importlib.import_module(self._modules[name])
@@ -74,4 +76,6 @@ class Registry(Mapping[str, type[Pass]]):
 
     def close_matches(self, name: str) -> list[str]:
         """Names of passes and aliases that resemble ``name``, the closest first."""
+        import difflib
+
         return difflib.get_close_matches(name, [*self._modules, *self.aliases], n=3)

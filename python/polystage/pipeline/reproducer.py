@@ -1,10 +1,7 @@
 """A file that makes a failure happen again: the command as its first line, then the input."""
 
 import os
-import shlex
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from polystage.pipeline.base import InvalidIR, PassFailure
@@ -35,7 +32,7 @@ class Reproducer:
     ) -> None:
         if error is None:
             if self.path:
-                Path(self.path).unlink()
+                os.unlink(self.path)
                 self.path = ""
             return
         is_bug = isinstance(error, Exception) and (isinstance(error, InvalidIR) or not isinstance(error, PassFailure))
@@ -45,12 +42,17 @@ class Reproducer:
             error.add_note(f"reproducer: {self.path}")
 
     def _write(self, path: str) -> None:
+        import shlex
+
         command = " ".join(map(shlex.quote, (*self._command, path)))
-        Path(path).write_text(f"// {command}\n{self._text}", encoding="utf-8")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"// {command}\n{self._text}")
         self.path = path
 
 
 def _new_temporary() -> str:
+    import tempfile
+
     handle, path = tempfile.mkstemp(prefix="polystage-", suffix=".mlir")
     os.close(handle)
     return path

@@ -47,7 +47,6 @@ class Instrumentation:
     """What to do around passes. ``before`` and ``after`` see each step with the operation it runs on."""
 
     verify_each: bool = True
-    cpp_statistics: bool = False
     before: Observer | None = None
     after: Observer | None = None
 
@@ -147,8 +146,6 @@ class _Runner:
     def cpp(self, op: ir.Operation, step: CppStep) -> None:
         manager = step.manager()
         manager.enable_verifier(self.around.verify_each)
-        if self.around.cpp_statistics:
-            manager.enable_statistics()
         before = len(self.log.errors)
         try:
             manager.run(op)
