@@ -1,0 +1,75 @@
+"""Whether the stores of one loop nest may be distributed into nests of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from torch_mlir import ir
+
+from ._body import Body, loads_of
+from ._ir import NotSupported, defining_op, walk
+from ._quasi import Quasi
+
+Access = tuple[ir.Value, "tuple[Quasi | int, ...]"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One store of the nest: its body and the induction variables (of more than one trip) around it."""
+
+    body: Body
+    store: ir.Operation
+    ivs: Sequence[ir.Value]
+
+    @property
+    def target(self) -> ir.Value:
+        """The stored array."""
+        return self.body.result().array
+
+    @property
+    def accesses(self) -> list[Access]:
+        """All accesses, the store first."""
+        store = self.body.result()
+        return [(store.array, store.indices), *((load.array, load.indices) for load in loads_of(self.body))]
+
+
+def check_distributable(tree: ir.Operation, parts: Sequence[Part]) -> None:
+    """Refuse parts whose order inside ``tree`` matters.
+
+    ``a`` may run to its end before ``b`` starts if every element that one of them writes and both touch is touched
+    by both in the same iteration of their common loops only, and ``b`` loads it after ``a`` has stored it.
+    """
+    position = {op: k for k, op in enumerate(walk(tree))}
+    for a, b in combinations(parts, 2):
+        common = sum(1 for x, y in zip(a.ivs, b.ivs, strict=False) if x == y)
+        for array in {a.target, b.target}:
+            touched = [[indices for x, indices in part.accesses if x == array] for part in (a, b)]
+            if not all(touched):
+                continue
+            if not _same_iteration([*touched[0], *touched[1]], common) or _loads_before(b, a, array, position):
+                message = "stores of one nest depend on each other, so it cannot become one nest per store"
+                raise NotSupported(b.store.location, message)
+
+
+def _same_iteration(touched: Sequence["tuple[Quasi | int, ...]"], common: int) -> bool:
+    """Whether all accesses are one function that is one to one in the first ``common`` induction variables."""
+    plain = {i.terms[0][0] for i in touched[0] if isinstance(i, Quasi) and len(i.terms) == 1}
+    return all(indices == touched[0] for indices in touched) and plain >= set(range(common))
+
+
+def _loads_before(part: Part, other: Part, array: ir.Value, position: dict[ir.Operation, int]) -> bool:
+    """Whether ``part`` loads from ``array``, which ``other`` writes, before ``other`` writes it."""
+    if other.target != array:
+        return False
+    pending, seen = list(part.store.operands), set[ir.Value]()
+    while pending:
+        value = pending.pop()
+        op = defining_op(value)
+        if op is None or value in seen or op not in position:
+            continue
+        seen.add(value)
+        loads = op.name in ("affine.load", "memref.load") and op.operands[0] == array
+        if loads and position[op] < position[other.store]:
+            return True
+        pending.extend(op.operands)
+    return False

@@ -1,0 +1,31 @@
+"""Pipelines with a name, all on one screen."""
+
+from collections.abc import Mapping
+
+_TENSORS = (
+    "narrow-types"
+    ",func.func(refback-generalize-tensor-concat,refback-generalize-tensor-pad)"
+    ",convert-tensor-to-linalg"
+    ",canonicalize"  # never cse: it shares initial values again
+    ",split-results"
+    ",lower-tm-tensor"
+    ",unshare-buffers"  # last: what comes before shares initial values
+)
+_BUFFERS = (
+    "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map}"
+    ",buffer-results-to-out-params{hoist-static-allocs=1 modify-public-functions=1 add-result-attr=1}"
+    ",canonicalize"
+    ",func.func(refback-munge-memref-copy,linalg-generalize-named-ops)"  # memref.copy -> linalg.copy -> generic
+)
+_NESTS = (
+    "func.func(convert-linalg-to-affine-loops)"
+    ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
+    ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
+    ",normalize-nests"
+    ",remove-dead-nests"
+    ",name-arrays"
+)
+
+ALIASES: Mapping[str, str] = {
+    "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS}",
+}
