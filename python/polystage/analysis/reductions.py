@@ -1,8 +1,8 @@
 """What a nest folds over its reduced loops, and whether that is a sum of products.
 
 ``C[f(i)] = combine(C[f(i)], g(i))`` with an associative ``combine`` is a *reduction* of ``g``; when ``combine``
-adds and ``g`` is a product of two loads (casts stripped) it is a *contraction*. A nest that reads its own array elsewhere is a
-*recurrence*: the loops along which source and target differ are carried.
+adds and ``g`` is a product of two loads (casts stripped) it is a *contraction*. A nest that reads its own array
+elsewhere is a *recurrence*: the loops along which source and target differ are carried.
 
 Not handled: folds whose body is no single combining operation stay general folds, run one step after another.
 """

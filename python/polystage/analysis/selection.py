@@ -2,7 +2,8 @@
 
 The result is a straight list of steps over *operands* (tile buffers of loads, temporaries, immediates, the result
 buffer) with the loops each step runs over, and the temporaries it needs, already shared between values whose lives
-do not meet. It does not depend on tile sizes, so ``stage`` charges exactly the temporaries that ``lower-to-npu`` will make.
+do not meet. It does not depend on tile sizes, so ``stage`` charges exactly the temporaries that ``lower-to-npu``
+will make.
 
 Covered: every scalar operation of the dialect's table, alone or in the two-operation forms ``tensor_scalar`` and
 ``scalar_tensor_tensor``. Not handled (``NotSelectableError``): operations without an instruction.

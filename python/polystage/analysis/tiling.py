@@ -1,8 +1,9 @@
 """Tile buffers of a nest: what each access needs on chip for a tile, what all of it takes, what it moves.
 
 A *tile* is a box of the nest's iterations, given by one size per loop. The buffer of an access holds the footprint of
-the tile: lanes by the loop that the implementation puts there, then one free dimension for each index that depends on other
-loops, compacted by the common stride. All numbers here are exact; ``stage`` allocates exactly these shapes.
+the tile: lanes by the loop that the implementation puts there, then one free dimension for each index that
+depends on other loops, compacted by the common stride. All numbers here are exact; ``stage`` allocates exactly these
+shapes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
