@@ -2,6 +2,7 @@
 
 - Scalar f64 inside loop bodies (Python numbers such as eps) becomes f32; whole f64 tensors are refused.
 - What reads a widened bf16/f16 tensor reads the narrow one and widens in its body, so no f32 copy is made.
+- A select between the operands of its own comparison becomes a minimum or maximum.
 - Results of a ``linalg.generic`` that nobody reads (the index of a maximum) are dropped.
 """
 
@@ -23,6 +24,7 @@ def cleanup(module: ir.Module) -> None:
     _narrow_f64(module)
     for op in _walk(module.operation):
         _read_narrow(op)
+        _select_extremum(op)
     for op in _walk(module.operation):
         if op.name == "linalg.generic" and len(op.results) > 1:
             _drop_dead_results(op)
@@ -105,6 +107,43 @@ def _widened(value: ir.Value) -> ir.Value | None:
         return None
     maps = [attribute.value for attribute in ir.ArrayAttr(op.attributes["indexing_maps"])]
     return op.operands[0] if maps[0] == maps[1] and maps[0].is_permutation else None
+
+
+# arith.cmpf predicates: ogt oge ugt uge, olt ole ult ule
+_GREATER, _LESS = (2, 3, 9, 10), (4, 5, 11, 12)
+
+
+def _select_extremum(op: ir.Operation) -> None:
+    """``select(a > c, a, c)`` -> ``maximumf a, c``, c a constant.
+
+    Comparison and selection in one body is how torch-mlir writes relu, clamp, hardtanh and leaky_relu. All of them
+    keep NaN in PyTorch, as maximumf does; a comparison of the user's own is an operation of its own.
+    """
+    if op.name != "arith.select" or isinstance(op.operands[0].owner, ir.Block):
+        return
+    compare = op.operands[0].owner
+    if compare.name != "arith.cmpf":
+        return
+    predicate = ir.IntegerAttr(compare.attributes["predicate"]).value
+    compared, chosen = list(compare.operands), list(op.operands)[1:]
+    if predicate not in _GREATER + _LESS or compared not in (chosen, chosen[::-1]):
+        return
+    if not any(_is_number(value) for value in chosen):
+        return
+    name = "arith.maximumf" if (predicate in _GREATER) == (compared == chosen) else "arith.minimumf"
+    with ir.InsertionPoint(op), op.location:
+        new = ir.Operation.create(name, results=[op.result.type], operands=sorted(chosen, key=_is_number))
+    op.result.replace_all_uses_with(new.result)
+    op.erase()
+
+
+def _is_number(value: ir.Value) -> bool:
+    """A constant that is not NaN."""
+    op = value.owner
+    if isinstance(op, ir.Block) or op.name != "arith.constant":
+        return False
+    number = ir.FloatAttr(op.attributes["value"]).value
+    return number == number
 
 
 def _drop_dead_results(op: ir.Operation) -> None:

@@ -134,14 +134,15 @@ def batch_norm_inference(
     momentum: float,
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """aten._native_batch_norm_legit_no_training: (x - mean) * (weight / sqrt(var + eps)) + bias in f32."""
-    per_channel = [1, x.shape[1]] + [1] * (x.dim() - 2)
+    """aten._native_batch_norm_legit_no_training as ``x * scale + shift``, the form of PyTorch's own CPU kernel."""
     scale = reciprocal(torch.sqrt(_wide(running_var) + eps))
     if weight is not None:
         scale = scale * _wide(weight)
-    out = (_wide(x) - _wide(running_mean).reshape(per_channel)) * scale.reshape(per_channel)
+    shift = -_wide(running_mean) * scale
     if bias is not None:
-        out = out + _wide(bias).reshape(per_channel)
+        shift = shift + _wide(bias)
+    per_channel = [1, x.shape[1]] + [1] * (x.dim() - 2)
+    out = _wide(x) * scale.reshape(per_channel) + shift.reshape(per_channel)
     empty = x.new_empty((0,))
     return out.to(x.dtype), empty, empty
 
@@ -213,6 +214,81 @@ def _matmul_wide(a: Tensor, b: Tensor) -> Tensor:
     return torch.bmm(_wide(left), _wide(right)).reshape(*batch, a.shape[-2], b.shape[-1])
 
 
+def power(x: Tensor, exponent: float) -> Any:
+    """aten.pow.Tensor_Scalar for the exponents that PyTorch computes without pow."""
+    if not x.is_floating_point():
+        return NotImplemented
+    wide = _wide(x)
+    special = {0.5: torch.sqrt, -0.5: torch.rsqrt, -1.0: reciprocal, 1.0: torch.clone, 2.0: _square, 3.0: _cube}
+    if exponent in special:
+        return special[exponent](wide).to(x.dtype)
+    return NotImplemented if wide is x else torch.pow(wide, exponent).to(x.dtype)
+
+
+def _square(x: Tensor) -> Tensor:
+    return x * x
+
+
+def _cube(x: Tensor) -> Tensor:
+    return x * x * x
+
+
+def convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Any:
+    """Transposed convolution without dilation or groups as a convolution with one output channel per phase.
+
+    With stride s, ``y[s*i + r] = sum_j x[i-j] w[s*j + r]``: the phases r are computed together and interleaved, so
+    that no zeros are inserted and no product with a zero is made.
+    """
+    crops = [(p, p - extra) for p, extra in zip(padding, output_padding, strict=True)]
+    if not transposed or groups != 1 or any(d != 1 for d in dilation) or any(end < 0 for _, end in crops):
+        return NotImplemented
+    space = x.dim() - 2
+    channels, out = weight.shape[0], weight.shape[1]
+    taps = [-(-k // s) for k, s in zip(weight.shape[2:], stride, strict=True)]
+    kernel = _phase_kernel(weight, taps, stride).reshape(out * math.prod(stride), channels, *taps)
+    phases = torch.convolution(
+        x, kernel, None, [1] * space, [t - 1 for t in taps], [1] * space, False, [0] * space, groups
+    )
+    sizes = list(phases.shape[2:])
+    split = phases.reshape(x.shape[0], out, *stride, *sizes)
+    order = [0, 1, *(axis for d in range(space) for axis in (2 + space + d, 2 + d))]
+    y = split.permute(order).reshape(x.shape[0], out, *(n * s for n, s in zip(sizes, stride, strict=True)))
+    for d, (begin, end) in enumerate(crops):
+        length = (x.shape[2 + d] - 1) * stride[d] + weight.shape[2 + d] - begin - end
+        y = y.narrow(2 + d, begin, length) if length != y.shape[2 + d] else y
+    return y if bias is None else y + bias.reshape(1, -1, *[1] * space)
+
+
+def _phase_kernel(weight: Tensor, taps: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """[in, out, k..] -> [out, s.., in, taps..], the taps reversed."""
+    space = len(taps)
+    short = [t * s - k for t, s, k in zip(taps, stride, weight.shape[2:], strict=True)]
+    if any(short):
+        weight = torch.constant_pad_nd(weight, [pad for n in reversed(short) for pad in (0, n)])
+    tiled = weight.reshape(*weight.shape[:2], *(size for pair in zip(taps, stride, strict=True) for size in pair))
+    for d, count in enumerate(taps):
+        if count > 1:
+            tiled = torch.cat([tiled.narrow(2 + 2 * d, t, 1) for t in reversed(range(count))], 2 + 2 * d)
+    return tiled.permute([1, *(3 + 2 * d for d in range(space)), 0, *(2 + 2 * d for d in range(space))])
+
+
+def average_pool(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """aten.avg_pool2d for bf16/f16: the window is summed in f32."""
+    if x.dtype not in (torch.float16, torch.bfloat16):
+        return NotImplemented
+    return aten.avg_pool2d.default(x.to(torch.float32), *args, **kwargs).to(x.dtype)
+
+
 def _in_f32(function: Callable[..., Tensor]) -> Callable[..., Any]:
     """An elementwise function of several roundings, computed in f32 for bf16/f16 tensors."""
 
@@ -252,6 +328,9 @@ _OWN: dict[Any, Callable[..., Any]] = {
     aten._log_softmax.default: log_softmax,
     aten.reciprocal.default: reciprocal,
     aten.addmm.default: addmm,
+    aten.convolution.default: convolution,
+    aten.pow.Tensor_Scalar: power,
+    aten.avg_pool2d.default: average_pool,
     aten.scaled_dot_product_attention.default: scaled_dot_product_attention,
     **{op: _in_f32(op) for op in _COMPOSED},
 }

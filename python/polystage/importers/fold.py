@@ -47,6 +47,7 @@ def _foldable(node: Node, values: dict[Node, Any]) -> bool:
 
 def fold(graph: Graph, known: dict[Node, torch.Tensor]) -> dict[Node, torch.Tensor]:
     """Rewrite the graph; returns the placeholders of the constants it still needs, with their values."""
+    _drop_assertions(graph)
     values = evaluate(graph, known)
     constants: dict[Node, torch.Tensor] = {}
     for user in list(graph.nodes):
@@ -59,6 +60,16 @@ def fold(graph: Graph, known: dict[Node, torch.Tensor]) -> dict[Node, torch.Tens
                 user.replace_input_with(source, _materialise(graph, source, values, constants))
     graph.eliminate_dead_code()
     return {node: value for node, value in constants.items() if node.users}
+
+
+_ASSERTIONS = (aten._assert_tensor_metadata.default, aten._assert_scalar.default, aten._assert_async.msg)
+
+
+def _drop_assertions(graph: Graph) -> None:
+    """Static shapes make export's run-time assertions true by construction."""
+    for node in list(graph.nodes):
+        if node.target in _ASSERTIONS:
+            graph.erase_node(node)
 
 
 def uniform(value: torch.Tensor) -> bool | int | float | None:
