@@ -47,7 +47,7 @@ class Storage:
         attributes = ir.ArrayAttr(function.attributes["arg_attrs"]) if "arg_attrs" in function.attributes else None
         for i, (parameter, array) in enumerate(zip(parameters, args, strict=True)):
             marks = ir.DictAttr(attributes[i]) if attributes is not None else None
-            name = _text(marks, "polystage.name") or f"argument {i}"
+            name = _text(marks, "polystage.name") or f"arg{i}"
             output = _text(marks, "polystage.kind") == "output"
             decoder.buffers[parameter] = self._bound(ir.MemRefType(parameter.type), name, array, output)
 
