@@ -28,4 +28,6 @@ _NESTS = (
 
 ALIASES: Mapping[str, str] = {
     "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS}",
+    "to-placed": "refine-domains,map-banks,stage",
+    "to-npu": "lower-to-npu,allocate",  # addresses last: lowering makes the temporaries
 }
