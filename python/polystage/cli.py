@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from polystage.compiled import Compiled
     from polystage.report.report import Report
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
 LEVELS = ("linalg", "affine", "placed", "npu")
 
 _EPILOG = """\
@@ -51,18 +53,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Compiles whole PyTorch models for accelerators with a software-managed scratchpad.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_compile(commands.add_parser("compile", help="compile a model and report what moves", **_long("compile")))
-    _add_run(commands.add_parser("run", help="execute a compiled program", **_long("run")))
+    _add_compile(commands)
+    _add_run(commands)
     targets = commands.add_parser("targets", help="list the built-in targets")
     targets.set_defaults(command=_targets)
     return parser
 
 
-def _long(command: str) -> dict[str, object]:
-    return {}
-
-
-def _add_compile(parser: argparse.ArgumentParser) -> None:
+def _add_compile(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "compile",
+        help="compile a model and report what moves",
+        description="Compiles MODEL and prints the staging report.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("model", metavar="MODEL", help="what to compile, see below")
     add("--target", metavar="T", default="trainium1", help="built-in target or TOML file (default: %(default)s)")
@@ -76,7 +81,10 @@ def _add_compile(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compile)
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "run", help="execute a compiled program", description="Executes what polystage compile -o wrote."
+    )
     add = parser.add_argument
     add("directory", metavar="DIR", type=Path, help="what polystage compile -o wrote")
     add("--input", metavar="FILE.npz", type=Path, required=True, help="one array for each input, by its name")

@@ -70,8 +70,8 @@ class Compiled:
         """Executes on named arrays, returns the outputs by name and puts what was executed into the report."""
         self.signature.check_names(list(inputs))
         arrays = [self._argument(binding, inputs) for binding in self.signature.bindings]
-        run = measure.execute(self.module("npu"), arrays)
-        self.report = measure.with_run(self.report, run)
+        program = self.module("npu")
+        self.report = measure.with_run(self.report, program, measure.execute(program, arrays))
         pairs = zip(self.signature.bindings, arrays, strict=True)
         return {binding.name: binding.give(array) for binding, array in pairs if binding.kind == "output"}
 

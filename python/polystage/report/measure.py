@@ -1,0 +1,109 @@
+"""Fills the report: static facts from the IR of each level, executed ones from a run of the npu program."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch_mlir import ir
+
+from polystage import machine
+from polystage.analysis.compulsory import Compulsory, compulsory, macs, nest_count
+from polystage.analysis.copies import copy_nests
+from polystage.analysis.nests import main_function
+from polystage.analysis.traffic import predict
+from polystage.interp import npu
+from polystage.interp.counts import Counter, Counts
+from polystage.report.relayout import relayouts
+from polystage.report.report import (
+    CompileSeconds,
+    Copies,
+    Dram,
+    Instructions,
+    Moved,
+    Onchip,
+    Report,
+    RunSeconds,
+    Sbuf,
+    Time,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about: a name, the module at each level, the seconds of each stage."""
+
+    name: str
+    levels: Mapping[str, ir.Operation]
+    seconds: Mapping[str, float]
+
+
+def collect(subject: Subject) -> Report:
+    """Everything that is known without running."""
+    affine, program = subject.levels["affine"], subject.levels["npu"]
+    target = machine.of_module(program)
+    predicted = predict(program)
+    return Report(
+        model=subject.name,
+        target=target.name,
+        sbuf=Sbuf(target.sbuf_bytes, target.lanes * _peak_per_lane(program)),
+        nests=nest_count(affine),
+        macs=macs(affine),
+        copies=_copies(affine),
+        relayout=relayouts(program),
+        dram=_dram(predicted, compulsory(affine)),
+        onchip=Onchip(predicted.bytes.onchip_by_engine()),
+        instructions=Instructions(dict(predicted.instructions)),
+        predicted=moved(predicted),
+        compile_seconds=CompileSeconds(dict(subject.seconds), sum(subject.seconds.values())),
+    )
+
+
+def moved(counted: Counts) -> Moved:
+    """The totals of a count."""
+    return Moved(sum(counted.bytes.dram()), sum(counted.bytes.onchip_by_engine().values()))
+
+
+def _peak_per_lane(program: ir.Operation) -> int:
+    """Highest byte in use in a lane; every lane has the same layout."""
+    return ir.IntegerAttr(program.attributes["npu.sbuf_peak"]).value
+
+
+def _copies(affine: ir.Operation) -> Copies:
+    """Found at the affine level; no pass of the pipeline removes any yet."""
+    found = copy_nests(main_function(affine))
+    return Copies(len(found), 0, sum(copy.bytes for copy in found), 0)
+
+
+def _dram(predicted: Counts, least: Compulsory) -> Dram:
+    read, written = predicted.bytes.dram()
+    total = read + written
+    ratio = total / least.total if least.total else 1.0
+    return Dram(read, written, total, least.total, ratio, dict(predicted.bytes.by_cause()))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of an npu program: what it counted, what it would take on the target, what it took here."""
+
+    counts: Counts
+    time: Time
+    seconds: float
+
+
+def execute(program: ir.Operation, arrays: Sequence[Array]) -> Run:
+    """Executes on ``arrays``, one for each argument; outputs are written in place."""
+    counter = Counter()
+    begin = time.perf_counter()
+    npu.execute(program, arrays, listeners=(counter,))
+    seconds = time.perf_counter() - begin
+    return Run(counter.counts(), Time(0.0, 0.0, 0.0), seconds)
+
+
+def with_run(report: Report, program: ir.Operation, run: Run) -> Report:
+    """``report`` with what ``run`` executed; byte counts have to be equal row by row, not only in total."""
+    equal = run.counts == predict(program)
+    return report.with_run(moved(run.counts), equal, run.time, RunSeconds(run.seconds))
