@@ -22,7 +22,7 @@ _SUMS = frozenset({"arith.addf", "arith.addi"})
 
 @dataclass(frozen=True)
 class Compulsory:
-    """Bytes that must be read (``inputs`` and ``weights``: parameters, buffers, constants) and written (``outputs``)."""
+    """Bytes to be read (``inputs``, and ``weights``: parameters, buffers, constants) and written (``outputs``)."""
 
     inputs: int
     weights: int
@@ -98,7 +98,7 @@ def _gathered(statement: poly.Statement, read: poly.Reference) -> int:
 
 def _dimensions_of_indices(statement: poly.Statement, read: poly.Reference) -> frozenset[str]:
     """The dimensions on which the loaded indices of ``read`` depend: those of the loads that they are computed from."""
-    loads = {other.op.results[0]: other.access for other in statement.reads}
+    loads: dict[ir.Value, poly.Access] = {other.op.results[0]: other.access for other in statement.reads}
     selecting: set[str] = set()
     pending = list(read.op.operands)[1:]
     while pending:
@@ -116,7 +116,7 @@ def _is_contraction(statement: poly.Statement) -> bool:
     if len(statement.writes) != 1:
         return False
     (write,) = statement.writes
-    loads = {read.op.results[0]: read.access for read in statement.reads}
+    loads: dict[ir.Value, poly.Access] = {read.op.results[0]: read.access for read in statement.reads}
     total = producer(before_casts(write.op.operands[0]))
     if total is None or total.name not in _SUMS:
         return False

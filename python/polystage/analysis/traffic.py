@@ -3,8 +3,8 @@
 An instruction inside ``affine.for`` loops runs as often as the product of their trip counts, and each time every
 operand moves its element size times the iteration box over the dimensions of the operand's *role*: all of them, but
 
-- ``matmul`` reads ``stationary`` [K, M] and ``moving`` [K, N..] and writes ``dst`` [M, N..], which it also reads when it
-  accumulates;
+- ``matmul`` reads ``stationary`` [K, M] and ``moving`` [K, N..] and writes ``dst`` [M, N..], which it also reads when
+  it accumulates;
 - ``tensor_reduce`` writes the dimensions that it keeps;
 - a scalar or bias operand is read once for each lane (``d0``).
 

@@ -125,7 +125,7 @@ class _Interpreter:
     def selects(
         self, iv: ir.Value, ivs: Mapping[ir.Value, Array], references: Sequence[_Reference], position: int
     ) -> bool:
-        """Whether the index at ``position`` depends on ``iv`` alone, is injective, and is the same in all references."""
+        """Whether the index at ``position`` depends on ``iv`` alone, injectively and alike in all references."""
         known = self.values.keys() - ivs.keys() | {iv}
         if not all(reference.used[position] <= known for reference in references):
             return False

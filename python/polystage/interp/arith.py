@@ -5,7 +5,6 @@ range, i1 as 0 or 1, an index as int64. The operation is the one of MLIR, so i1 
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -32,18 +31,33 @@ _WIDTHS = {"i1": 1, "i8": 8, "i32": 32, "index": 64}
 
 def evaluator(op: ir.Operation) -> Function:
     """The function from operand values to the result of ``op``; KeyError names an operation that is not known."""
-    sources = [str(operand.type) for operand in op.operands]
-    target = str(op.results[0].type)
     name = op.name
     if name == "arith.select":
-        return lambda predicate, a, b: np.where(predicate != 0, a, b)
-    if name in ("arith.cmpf", "arith.cmpi"):
-        predicate = ir.IntegerAttr(op.attributes["predicate"]).value
-        compare = _CMPF[predicate] if name == "arith.cmpf" else _cmpi(predicate, sources[0])
-        return lambda a, b: np.asarray(compare(a, b), np.int64)
-    operands = [partial(_unsigned if name in _UNSIGNED else _signed, width=_WIDTHS.get(source)) for source in sources]
-    function, finish = _FUNCTIONS[name], partial(to_type, target=target)
-    return lambda *values: finish(function(*(view(value) for view, value in zip(operands, values, strict=True))))
+        return _select
+    function = _FUNCTIONS[name] if name not in ("arith.cmpf", "arith.cmpi") else _comparison(op)
+    read = _unsigned if name in _UNSIGNED or (name == "arith.cmpi" and _predicate(op) >= 6) else _signed
+    widths = [_WIDTHS.get(str(operand.type)) for operand in op.operands]
+    target = str(op.results[0].type)
+
+    def evaluate(*values: Array) -> Array:
+        return to_type(function(*(read(value, width) for value, width in zip(values, widths, strict=True))), target)
+
+    return evaluate
+
+
+def _select(predicate: Array, a: Array, b: Array) -> Array:
+    return np.where(predicate != 0, a, b)
+
+
+def _predicate(op: ir.Operation) -> int:
+    return ir.IntegerAttr(op.attributes["predicate"]).value
+
+
+def _comparison(op: ir.Operation) -> Function:
+    predicate = _predicate(op)
+    if op.name == "arith.cmpf":
+        return _CMPF[predicate]
+    return _CMPI[predicate if predicate < 6 else predicate - 4]
 
 
 def to_type(value: Array, target: str) -> Array:
@@ -66,30 +80,37 @@ def _unsigned(value: Array, width: int | None) -> Array:
     return value if width is None or width == 64 else value & ((1 << width) - 1)
 
 
-def _cmpi(predicate: int, source: str) -> Function:
-    view = partial(_unsigned if predicate >= 6 else _signed, width=_WIDTHS[source])
-    compare = _CMPI[predicate if predicate < 6 else predicate - 4]
-    return lambda a, b: compare(view(a), view(b))
-
-
 def _unordered(a: Array, b: Array) -> Array:
     return np.isnan(a) | np.isnan(b)
 
 
+def _ordered(a: Array, b: Array) -> Array:
+    return ~_unordered(a, b)
+
+
+def _ordered_and_unequal(a: Array, b: Array) -> Array:
+    return (a != b) & ~_unordered(a, b)
+
+
 def _or_unordered(compare: Function) -> Function:
-    return lambda a, b: compare(a, b) | _unordered(a, b)
+    def function(a: Array, b: Array) -> Array:
+        return compare(a, b) | _unordered(a, b)
+
+    return function
 
 
-_CMPI = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+def _always(answer: bool) -> Function:
+    def function(a: Array, b: Array) -> Array:
+        return np.full(np.broadcast_shapes(np.shape(a), np.shape(b)), answer)
+
+    return function
+
+
+_ORDERED: tuple[Function, ...] = (np.equal, np.greater, np.greater_equal, np.less, np.less_equal)
+_CMPI: tuple[Function, ...] = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 _CMPF: tuple[Function, ...] = (
-    lambda a, b: np.zeros(np.broadcast(a, b).shape, np.bool_),
-    *(np.equal, np.greater, np.greater_equal, np.less, np.less_equal),
-    lambda a, b: (a != b) & ~_unordered(a, b),
-    lambda a, b: ~_unordered(a, b),
-    *map(_or_unordered, (np.equal, np.greater, np.greater_equal, np.less, np.less_equal)),
-    np.not_equal,
-    _unordered,
-    lambda a, b: np.ones(np.broadcast(a, b).shape, np.bool_),
+    *(_always(False), *_ORDERED, _ordered_and_unequal, _ordered),
+    *(*map(_or_unordered, _ORDERED), np.not_equal, _unordered, _always(True)),
 )
 """``arith.cmpf`` by predicate: false, oeq, ogt, oge, olt, ole, one, ord, ueq, ugt, uge, ult, ule, une, uno, true."""
 
@@ -105,6 +126,26 @@ def _round_away(x: Array) -> Array:
 
 def _truncating_division(a: Array, b: Array) -> Array:
     return np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
+
+
+def _ceiling_division(a: Array, b: Array) -> Array:
+    return -(-a // b)
+
+
+def _fused_multiply_add(a: Array, b: Array, c: Array) -> Array:
+    return a.astype(np.float64) * b + c
+
+
+def _float_to_integer_power(a: Array, b: Array) -> Array:
+    return np.power(a, b.astype(np.float32))
+
+
+def _is_normal(a: Array) -> Array:
+    return np.isfinite(a) & (np.abs(a) >= np.finfo(np.float32).tiny)
+
+
+def _reciprocal_root(a: Array) -> Array:
+    return 1 / np.sqrt(a)
 
 
 def _integer_power(a: Array, b: Array) -> Array:
@@ -142,8 +183,8 @@ _FUNCTIONS: Mapping[str, Function] = {
     "arith.divsi": _truncating_division,
     "arith.divui": np.floor_divide,
     "arith.floordivsi": np.floor_divide,
-    "arith.ceildivsi": lambda a, b: -(-a // b),
-    "arith.ceildivui": lambda a, b: -(-a // b),
+    "arith.ceildivsi": _ceiling_division,
+    "arith.ceildivui": _ceiling_division,
     "arith.remsi": np.fmod,
     "arith.remui": np.fmod,
     "arith.andi": np.bitwise_and,
@@ -185,13 +226,13 @@ _FUNCTIONS: Mapping[str, Function] = {
     "math.exp2": np.exp2,
     "math.expm1": np.expm1,
     "math.floor": np.floor,
-    "math.fma": lambda a, b, c: np.asarray(a, np.float64) * b + c,
-    "math.fpowi": lambda a, b: np.power(a, b.astype(np.float32)),
+    "math.fma": _fused_multiply_add,
+    "math.fpowi": _float_to_integer_power,
     "math.ipowi": _integer_power,
     "math.isfinite": np.isfinite,
     "math.isinf": np.isinf,
     "math.isnan": np.isnan,
-    "math.isnormal": lambda a: np.isfinite(a) & (np.abs(a) >= np.finfo(np.float32).tiny),
+    "math.isnormal": _is_normal,
     "math.log": np.log,
     "math.log10": np.log10,
     "math.log1p": np.log1p,
@@ -199,7 +240,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "math.powf": np.power,
     "math.round": _round_away,
     "math.roundeven": np.rint,
-    "math.rsqrt": lambda a: 1 / np.sqrt(a),
+    "math.rsqrt": _reciprocal_root,
     "math.sin": np.sin,
     "math.sinh": np.sinh,
     "math.sqrt": np.sqrt,

@@ -19,12 +19,12 @@ from .access import (
     linear,
     used_dimensions,
 )
-from .bound import OperationBound, bounded
+from .bound import OperationBoundError, bounded
 from .dependence import Dependence, dependences
 from .domain import Domain, count, equal_sets, subset, union
-from .export import to_affine_map
 from .extract import Reference, Statement, array_names, statements
 from .inverse import inverse
+from .maps import from_affine_map, to_affine_map
 from .split import divisors, split
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "Dependence",
     "Domain",
     "Linear",
-    "OperationBound",
+    "OperationBoundError",
     "Reference",
     "Statement",
     "array_names",
@@ -46,6 +46,7 @@ __all__ = [
     "equal",
     "equal_sets",
     "footprint",
+    "from_affine_map",
     "identity",
     "image",
     "in_bounds",
@@ -54,8 +55,8 @@ __all__ = [
     "linear",
     "split",
     "statements",
-    "to_affine_map",
     "subset",
+    "to_affine_map",
     "union",
     "used_dimensions",
 ]

@@ -140,8 +140,8 @@ def used_dimensions(access: Access) -> frozenset[str]:
 def footprint(access: Access, sizes: Mapping[str, int]) -> tuple[int, ...]:
     """The extents of the smallest box that holds what any one tile touches.
 
-    Along each dimension named in ``sizes`` the domain is cut into tiles of that size, from its low end; along the others
-    not at all. Exact also with mod and floordiv, where it is the largest distance between two points of one tile.
+    Along each dimension named in ``sizes`` the domain is cut into tiles of that size, from its low end; along the
+    others not at all. Exact also with mod and floordiv: the largest distance between two points of one tile.
     5 us an index when all are linear and the domain is a box, else 0.2-2 ms an index.
     """
     domain = access.domain

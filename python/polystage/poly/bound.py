@@ -1,6 +1,6 @@
 """A bound on the work that isl may do: a bound hit is a reported refusal, never a hang."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import islpy as isl
@@ -9,18 +9,18 @@ CONTEXT = isl.DEFAULT_CONTEXT
 """The isl context of every object of this package; isl objects of two contexts cannot meet."""
 
 
-class OperationBound(Exception):
+class OperationBoundError(Exception):
     """isl needed more operations than :func:`bounded` allowed; the question is left open."""
 
 
 @contextmanager
-def bounded(operations: int) -> Iterator[None]:
+def bounded(operations: int) -> Generator[None]:
     """Allow at most ``operations`` isl operations inside the block (10^6 take about 0.1 s).
 
     The inner of two nested blocks counts alone, and the outer one starts anew after it.
 
     Raises:
-        OperationBound: the bound was hit.
+        OperationBoundError: the bound was hit.
     """
     outer = CONTEXT.get_max_operations()
     CONTEXT.reset_operations()
@@ -29,7 +29,7 @@ def bounded(operations: int) -> Iterator[None]:
         yield
     except isl.Error as error:
         if "maximal number of operations" in str(error):
-            raise OperationBound(f"a polyhedral question needs more than {operations:,} isl operations") from error
+            raise OperationBoundError(f"a polyhedral question needs more than {operations:,} isl operations") from error
         raise
     finally:
         CONTEXT.set_max_operations(outer)

@@ -42,10 +42,14 @@ def dependences(statements: Sequence[Statement], array: str) -> tuple[Dependence
     after_write = isl.UnionAccessInfo.from_sink(reads).set_must_source(certain).set_may_source(writes)
     over_write = isl.UnionAccessInfo.from_sink(writes).set_must_source(certain).set_may_source(writes)
     after_read = isl.UnionAccessInfo.from_sink(writes).set_may_source(reads).set_kill(certain)
+    questions: tuple[tuple[Kind, isl.UnionAccessInfo], ...]
+    questions = (("RAW", after_write), ("WAR", after_read), ("WAW", over_write))
     found: list[Dependence] = []
-    for kind, question in (("RAW", after_write), ("WAR", after_read), ("WAW", over_write)):
+    for kind, question in questions:
         pairs = question.set_schedule_map(schedule).compute_flow().get_may_dependence()
-        found += [Dependence(array, kind, *_ends(m), m) for m in pairs.get_map_list() if not m.is_empty()]
+        relations = pairs.get_map_list()
+        for relation in map(relations.get_at, range(relations.n_map())):
+            found.append(Dependence(array, kind, *_ends(relation), relation))
     return tuple(sorted(found, key=lambda d: (d.kind, d.source, d.sink)))
 
 

@@ -44,7 +44,7 @@ def function(results: Sequence[isl.Aff], count: int) -> isl.MultiAff:
     return isl.MultiAff.from_aff_list(isl.Space.alloc(CONTEXT, 0, count, len(results)), affs)
 
 
-def from_affine_map(affine_map: ir.AffineMap, operands: Sequence[isl.Aff], count: int) -> list[isl.Aff]:
+def evaluate(affine_map: ir.AffineMap, operands: Sequence[isl.Aff], count: int) -> list[isl.Aff]:
     """The results of ``affine_map`` at ``operands`` (its dims, then its symbols), which are functions on the
     ``count``-dimensional space; 2-5 us a result.
     """

@@ -9,7 +9,7 @@ from torch_mlir import ir
 from .access import Access
 from .bound import CONTEXT
 from .domain import Domain
-from .expr import constant, dimensions, from_affine_map, function
+from .expr import constant, dimensions, evaluate, function
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ class _Extraction:
         if key not in self.functions:
             dims = dimensions(count)
             affine_map = ir.AffineMapAttr(key[0]).value
-            self.functions[key] = function(from_affine_map(affine_map, [dims[i] for i in key[1]], count), count)
+            self.functions[key] = function(evaluate(affine_map, [dims[i] for i in key[1]], count), count)
         return Access(array, self.functions[key], domain)
 
     def indirect(self, array: str, operands: Sequence[ir.Value], domain: Domain) -> Access:
@@ -163,7 +163,7 @@ class _Extraction:
         if op.name == "arith.constant":
             return constant(len(dims), ir.IntegerAttr(op.attributes["value"]).value)
         operands = [self.affine(operand, dims) for operand in op.operands]
-        return from_affine_map(ir.AffineMapAttr(op.attributes["map"]).value, operands, len(dims))[0]
+        return evaluate(ir.AffineMapAttr(op.attributes["map"]).value, operands, len(dims))[0]
 
 
 def _domain(bounds: Sequence[tuple[ir.Attribute, tuple[int, ...]]]) -> Domain:
@@ -177,7 +177,7 @@ def _domain(bounds: Sequence[tuple[ir.Attribute, tuple[int, ...]]]) -> Domain:
     points = isl.Set.universe(isl.Space.set_alloc(CONTEXT, 0, len(names)))
     for i, (affine_map, (_, depths)) in enumerate(zip(maps, bounds, strict=True)):
         dim = dims[i // 2]
-        for limit in from_affine_map(affine_map, [dims[k] for k in depths], len(names)):
+        for limit in evaluate(affine_map, [dims[k] for k in depths], len(names)):
             points = points.intersect(dim.lt_set(limit) if i % 2 else dim.ge_set(limit))
     return Domain.of_set(names, points)
 

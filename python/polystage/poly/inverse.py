@@ -15,8 +15,8 @@ def inverse(access: Access, iterations: str = "") -> Access | None:
 
     Solved for permutations, offsets, strides, reversals and mixed radix in both directions (a reshape's ``8*i + j`` and
     its ``floor(x/8), x mod 8``): dimensions are split at their divisors, other floors are eliminated between the
-    indices, and each linear form that remains is read digit by digit. None where that finds no inverse, as for a function that is not injective.
-    isl proves ``inverse(f)(f(x)) == x`` on the whole domain. 0.5-2 ms.
+    indices, and each linear form that remains is read digit by digit. None where that finds no inverse, as for a
+    function that is not injective. isl proves ``inverse(f)(f(x)) == x`` on the whole domain. 0.5-2 ms.
     """
     digits = split(access.domain, divisors([access]))
     solved = _solve(compose(access, digits))
@@ -49,7 +49,7 @@ def _solve(access: Access) -> isl.MultiAff | None:
 
 
 def _linear_forms(access: Access) -> list[tuple[Form, Form]]:
-    """Combinations of the indices in which every floor cancels: (form in the dimensions, coefficients of the indices)."""
+    """Combinations of the indices in which all floors cancel: (form in the dimensions, factors of the indices)."""
     count = len(access.domain.names)
     forms, floors = common_forms([access.function.get_at(i) for i in range(access.rank)], count)
     rows = [(form, Form({index: Fraction(1)})) for index, form in enumerate(forms)]

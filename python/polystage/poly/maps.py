@@ -1,4 +1,4 @@
-"""Access functions as MLIR affine maps."""
+"""Access functions from and to MLIR affine maps."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -6,7 +6,14 @@ from fractions import Fraction
 from torch_mlir import ir
 
 from .access import Access
-from .expr import CONSTANT, Form, floors, linear_form
+from .domain import Domain
+from .expr import CONSTANT, Form, dimensions, evaluate, floors, function, linear_form
+
+
+def from_affine_map(affine_map: ir.AffineMap, array: str, domain: Domain) -> Access:
+    """The access to ``array`` whose indices are the results of ``affine_map`` at the dimensions; 7-12 us."""
+    count = len(domain.names)
+    return Access(array, function(evaluate(affine_map, dimensions(count), count), count), domain)
 
 
 def to_affine_map(access: Access) -> ir.AffineMap:
@@ -41,7 +48,7 @@ def _expression(form: Form, floors: Sequence[Form], count: int) -> ir.AffineExpr
             terms.append(ir.AffineExpr.get_floor_div(_expression(argument, floors, count), modulus) * int(factor))
     constant = int(form.pop(CONSTANT, Fraction(0)))
     total: ir.AffineExpr = ir.AffineExpr.get_constant(0)
-    for term in (*(ir.AffineExpr.get_dim(dim) * int(form[dim]) for dim in sorted(form)), *terms):
+    for term in (*(ir.AffineExpr.get_dim(dim) * int(form[dim]) for dim in sorted(form)), *reversed(terms)):
         total = total + term
     return total + constant
 
