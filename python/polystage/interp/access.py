@@ -22,7 +22,7 @@ _UNCHECKED = -2
 
 @dataclass(frozen=True)
 class Linear:
-    """``constant + sum(coefficient * dims[i]) + sum(coefficient * env[slot])``: dims of a box, slots of the environment."""
+    """``constant`` + sum of ``factor * d<dim>`` + sum of ``factor * env[slot]``, for the dims of an instruction's box."""
 
     constant: int = 0
     dims: Mapping[int, int] = field(default_factory=dict[int, int])
@@ -108,8 +108,8 @@ class Access:
         return window
 
 
-def build(site: "Site", role: str, buffer: Buffer, indices: Sequence[Linear], dims: Sequence[int]) -> Access:
-    """The access whose view has one dimension for each of ``dims``, box dimensions of ``site``.
+def build(site: "Site", role: str, buffer: Buffer, indices: Sequence[Linear], dims: Sequence[int | None]) -> Access:
+    """The access whose view has one dimension for each of ``dims``: box dimensions of ``site``, None for extent 1.
 
     Raises Fault (out-of-bounds) where an index certainly leaves the memref.
     """
@@ -122,8 +122,8 @@ def build(site: "Site", role: str, buffer: Buffer, indices: Sequence[Linear], di
         role,
         buffer,
         tuple(indices),
-        tuple([site.sizes[dim] for dim in dims]),
-        tuple([offset.dims.get(dim, 0) for dim in dims]),
+        tuple([1 if dim is None else site.sizes[dim] for dim in dims]),
+        tuple([0 if dim is None else offset.dims.get(dim, 0) for dim in dims]),
         offset.constant,
         tuple(offset.slots.items()),
         unproved,
@@ -131,7 +131,7 @@ def build(site: "Site", role: str, buffer: Buffer, indices: Sequence[Linear], di
 
 
 def windows(access: Access, write: bool) -> Callable[[], Window]:
-    """A closure that returns the window of ``access`` for the loop counters as they are, checked or marked as written."""
+    """A closure that returns the window of ``access`` at this point of the loops, checked or marked as written."""
     find = finder(access)
     shadow = access.buffer.memory.shadow
     if shadow is None:
@@ -196,7 +196,7 @@ def views(access: Access, write: bool) -> Callable[[], Array]:
 
 
 def finder(access: Access) -> Callable[[], Window]:
-    """A closure that returns the window of ``access`` for the loop counters as they are, in bounds but not checked."""
+    """A closure that returns the window of ``access`` at this point of the loops, in bounds but not checked."""
     return _proved(access, _finder(access)) if access.unproved else _finder(access)
 
 
