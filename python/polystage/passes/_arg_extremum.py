@@ -7,7 +7,7 @@ from math import inf
 from torch_mlir import ir
 
 from ._ir import defining_op
-from ._linalg import clone_slice, extents_of, filled, fill_value, generic, maps_of, reduced_dims, segments, yielded
+from ._linalg import clone_slice, extents_of, fill_value, filled, generic, maps_of, reduced_dims, segments, yielded
 
 GREATER, LESS = 1, -1
 EXTREMUM = {

@@ -7,7 +7,7 @@ from itertools import combinations
 from torch_mlir import ir
 
 from ._body import Body, loads_of
-from ._ir import NotSupported, defining_op, walk
+from ._ir import NotSupportedError, defining_op, walk
 from ._quasi import Quasi
 
 Access = tuple[ir.Value, "tuple[Quasi | int, ...]"]
@@ -48,7 +48,7 @@ def check_distributable(tree: ir.Operation, parts: Sequence[Part]) -> None:
                 continue
             if not _same_iteration([*touched[0], *touched[1]], common) or _loads_before(b, a, array, position):
                 message = "stores of one nest depend on each other, so it cannot become one nest per store"
-                raise NotSupported(b.store.location, message)
+                raise NotSupportedError(b.store.location, message)
 
 
 def _same_iteration(touched: Sequence["tuple[Quasi | int, ...]"], common: int) -> bool:

@@ -113,7 +113,7 @@ def _cast(name: str, value: Quasi, source: ir.Type, target: ir.Type, extents: Ex
     low, high = q.span(value, extents)
     if name == "arith.trunci":
         width = _width(target)
-        fits = (0 <= low and high <= 1) if width == 1 else -(1 << (width - 1)) <= low and high < 1 << (width - 1)
+        fits = (low >= 0 and high <= 1) if width == 1 else -(1 << (width - 1)) <= low and high < 1 << (width - 1)
         return value if fits else None
     if name in ("arith.extui", "arith.index_castui"):
         return value if low >= 0 else None

@@ -8,7 +8,7 @@ from torch_mlir import ir
 from polystage.pipeline import PassContext
 
 
-class NotSupported(Exception):
+class NotSupportedError(Exception):
     """Something that the pass cannot bring to its output form; passes report it at ``location``."""
 
     def __init__(self, location: ir.Location, message: str) -> None:
@@ -19,10 +19,10 @@ class NotSupported(Exception):
 
 @contextmanager
 def reported(ctx: PassContext) -> Iterator[None]:
-    """Turn the first ``NotSupported`` raised inside into an error of the pass."""
+    """Turn the first ``NotSupportedError`` raised inside into an error of the pass."""
     try:
         yield
-    except NotSupported as refusal:
+    except NotSupportedError as refusal:
         ctx.error(refusal.location, refusal.message)
 
 
@@ -50,7 +50,7 @@ def main_function(module: ir.Operation) -> ir.Operation:
     for op in module.regions[0].blocks[0].operations:
         if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main":
             return op.operation
-    raise NotSupported(module.location, "the module has no function '@main'")
+    raise NotSupportedError(module.location, "the module has no function '@main'")
 
 
 def functions(module: ir.Operation) -> list[ir.Operation]:

@@ -10,7 +10,7 @@ from polystage.dialects import affine
 from . import _fold
 from . import _quasi as q
 from ._body import Body, Constant, Index, Load, Node, Scalar, Store
-from ._ir import NotSupported, defining_op
+from ._ir import NotSupportedError, defining_op
 from ._quasi import Quasi
 
 DROPPED = frozenset(("fastmath", "overflowFlags"))
@@ -60,7 +60,7 @@ class _Walk:
             return self.body.add(Index(self.ivs[value], _integer(value.type)), value.location)
         op = defining_op(value)
         if op is None:
-            raise NotSupported(value.location, "a value carried by a loop or a block is not supported in a nest")
+            raise NotSupportedError(value.location, "a value carried by a loop or a block is not supported in a nest")
         operands = list(op.operands)
         match op.name:
             case "arith.constant":
@@ -78,7 +78,7 @@ class _Walk:
 
     def scalar(self, op: ir.Operation, operands: Sequence[ir.Value]) -> int:
         if not op.name.startswith(("arith.", "math.")) or len(op.results) != 1:
-            raise NotSupported(op.location, f"'{op.name}' is not supported in the body of a nest")
+            raise NotSupportedError(op.location, f"'{op.name}' is not supported in the body of a nest")
         attributes = tuple(item for item in op.attributes.items() if item[0] not in DROPPED)
         numbers = tuple(self.number(operand) for operand in operands)
         return _fold.scalar(self.body, op.name, numbers, attributes, _integer(op.results[0].type), op.location)
@@ -109,7 +109,9 @@ class _Walk:
             return self.ivs[value]
         index = self.body.index(self.number(value))
         if isinstance(index, int):
-            raise NotSupported(value.location, "an operand of an affine map is not affine in the induction variables")
+            raise NotSupportedError(
+                value.location, "an operand of an affine map is not affine in the induction variables"
+            )
         return index
 
 

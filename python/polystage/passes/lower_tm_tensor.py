@@ -8,7 +8,7 @@ from torch_mlir import ir
 from polystage.dialects import affine
 from polystage.pipeline import Pass, PassContext
 
-from ._ir import NotSupported, reported, walk
+from ._ir import NotSupportedError, reported, walk
 from ._linalg import clone_slice, needed_arguments
 
 
@@ -49,7 +49,7 @@ class LowerTmTensor(Pass):
                     ctx.statistic("scatters")
                 elif inner.name.startswith("tm_tensor.") and inner.name != "tm_tensor.yield":
                     what = inner.name.removeprefix("tm_tensor.")
-                    raise NotSupported(inner.location, f"operation '{what}' is not supported")
+                    raise NotSupportedError(inner.location, f"operation '{what}' is not supported")
 
 
 def _scan(op: ir.Operation) -> None:
@@ -107,7 +107,7 @@ def _scatter(op: ir.Operation) -> None:
     combines = 1 in needed_arguments(terminator.operands[0], block)
     if combines and not ir.BoolAttr(op.attributes["unique_indices"]).value:
         message = "a scatter that combines several updates of one element is not supported"
-        raise NotSupported(op.location, message)
+        raise NotSupportedError(op.location, message)
     shape = list(ir.RankedTensorType(updates.type).shape)
     rank = ir.RankedTensorType(original.type).rank
     dimensions = list(ir.DenseI64ArrayAttr(op.attributes["dimension_map"]))

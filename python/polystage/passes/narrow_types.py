@@ -8,7 +8,7 @@ from torch_mlir import ir
 
 from polystage.pipeline import Pass, PassContext
 
-from ._ir import NotSupported, functions, reported, walk
+from ._ir import NotSupportedError, functions, reported, walk
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 IDENTITIES = frozenset(("arith.maxsi", "arith.minsi", "arith.maxui", "arith.minui"))
@@ -60,7 +60,7 @@ class _Narrowing:
         self._known: dict[ir.Type, ir.Type] = {}
 
     def of(self, type_: ir.Type, location: Callable[[], ir.Location]) -> ir.Type:
-        """The narrow form of ``type_``; NotSupported at ``location`` for an f64 tensor."""
+        """The narrow form of ``type_``; NotSupportedError at ``location`` for an f64 tensor."""
         new = self._known.get(type_)
         if new is None:
             new = self._known[type_] = self._make(type_, location)
@@ -74,7 +74,7 @@ class _Narrowing:
         if isinstance(type_, (ir.RankedTensorType, ir.MemRefType)):
             if isinstance(type_.element_type, ir.F64Type):
                 message = f"{type_} holds f64, which no target computes with; convert the model and its inputs to f32"
-                raise NotSupported(location(), message)
+                raise NotSupportedError(location(), message)
             element = self.of(type_.element_type, location)
             if element == type_.element_type:
                 return type_
@@ -187,7 +187,9 @@ def _in_range(op: ir.Operation, value: int) -> int:
     if INT32_MIN <= value <= INT32_MAX:
         return value
     if not all(_starts_extremum(use.owner.operation, use.operand_number) for use in op.results[0].uses):
-        raise NotSupported(op.location, f"the integer {value} does not fit in i32, the widest integer of the targets")
+        raise NotSupportedError(
+            op.location, f"the integer {value} does not fit in i32, the widest integer of the targets"
+        )
     return max(INT32_MIN, min(INT32_MAX, value))
 
 

@@ -10,7 +10,7 @@ from polystage.pipeline import Pass, PassContext
 from . import _quasi as q
 from ._body import Body
 from ._distribute import Part, check_distributable
-from ._ir import NotSupported, main_function, reported, splat_globals
+from ._ir import NotSupportedError, main_function, reported, splat_globals
 from ._nest_io import Reader, Writer
 from ._quasi import Quasi
 
@@ -110,7 +110,7 @@ def _statements(tree: ir.Operation) -> Iterator[Statement]:
                 inner = [o.operation for o in op.regions[0].blocks[0].operations]
                 pending.extend((o, (*loops, loop)) for o in reversed(inner))
         elif len(op.regions):
-            raise NotSupported(op.location, f"control flow ('{op.name}') in a nest is not supported")
+            raise NotSupportedError(op.location, f"control flow ('{op.name}') in a nest is not supported")
 
 
 def _part(statement: Statement, body: Body) -> Part:
@@ -120,7 +120,7 @@ def _part(statement: Statement, body: Body) -> Part:
 def _loop(op: ir.Operation) -> Loop:
     lower, upper = (_bound(op, key) for key in ("lowerBoundMap", "upperBoundMap"))
     if len(op.results):
-        raise NotSupported(op.location, "a loop that carries values is not supported")
+        raise NotSupportedError(op.location, "a loop that carries values is not supported")
     step = ir.IntegerAttr(op.attributes["step"]).value
     trips = max(0, -(-(min(upper) - max(lower)) // step))
     return Loop(op.regions[0].blocks[0].arguments[0], max(lower), step, trips)
@@ -130,7 +130,7 @@ def _bound(op: ir.Operation, key: str) -> list[int]:
     results = list(ir.AffineMapAttr(op.attributes[key]).value.results)
     constants = [result.value for result in results if isinstance(result, ir.AffineConstantExpr)]
     if len(constants) != len(results):
-        raise NotSupported(op.location, "loop bounds must be constants")
+        raise NotSupportedError(op.location, "loop bounds must be constants")
     return constants
 
 

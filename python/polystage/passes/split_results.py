@@ -8,7 +8,7 @@ from torch_mlir import ir
 from polystage.pipeline import Pass, PassContext
 
 from ._arg_extremum import index_of_extremum, match_arg_extremum
-from ._ir import NotSupported, reported, walk
+from ._ir import NotSupportedError, reported, walk
 from ._linalg import clone_slice, generic, is_parallel, maps_of, needed_arguments, segments, yielded
 
 
@@ -79,7 +79,7 @@ def _single(op: ir.Operation, position: int, ctx: PassContext) -> ir.Value:
     pattern = match_arg_extremum(op, position)
     if pattern is None:
         message = "results of this operation depend on each other in a way that cannot be split"
-        raise NotSupported(op.location, message)
+        raise NotSupportedError(op.location, message)
     ctx.statistic("arg-extrema")
     return index_of_extremum(op, pattern, _restricted(op, pattern.value, []))
 
