@@ -22,7 +22,7 @@ _UNCHECKED = -2
 
 @dataclass(frozen=True)
 class Linear:
-    """``constant`` + sum of ``factor * d<dim>`` + sum of ``factor * env[slot]``, for the dims of an instruction's box."""
+    """``constant`` + sum of ``factor * d<dim>`` + sum of ``factor * env[slot]``; the dims are those of a box."""
 
     constant: int = 0
     dims: Mapping[int, int] = field(default_factory=dict[int, int])

@@ -1,4 +1,4 @@
-"""Decoding of structured programs into closures: blocks, loops, index arithmetic. What an instruction does is added by others.
+"""Decoding of structured programs into closures: blocks, loops, index arithmetic; instructions are added by others.
 
 A program is decoded once into a list of steps, which are closures without arguments. All that changes while they run
 (loop counters, index values, tokens) lives in one list, the environment; decoding gives each SSA value a slot there.
@@ -22,9 +22,9 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Operand:
-    """One access of an instruction, as listeners see it. ``tensor`` is empty for on-chip memory; ``kind`` read or write.
+    """One access of an instruction, as listeners see it.
 
-    ``buffer`` is what it accesses; dimension ``i`` of the view is dimension ``dims[i]`` of the instruction's box.
+    ``tensor`` is empty for on-chip memory; ``element`` is the MLIR element type; ``kind`` is read or write.
     """
 
     role: str

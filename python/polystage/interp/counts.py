@@ -71,6 +71,7 @@ class Counter:
         self._macs = 0
 
     def __call__(self, site: Site, views: Sequence[Array], _transfer: int) -> None:
+        """Count one executed instruction."""
         tally = self._sites.get(site)
         if tally is None:
             tally = self._sites[site] = [0] * (len(views) + 1)

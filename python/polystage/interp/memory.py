@@ -29,7 +29,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """How each MLIR element type is stored."""
 
 
-class Fault(UserError):
+class Fault(UserError):  # noqa: N818  (the field's word; it is an error by its base)
     """A program that does what the machine does not allow, found while it runs or while it is decoded.
 
     ``kind`` is one of: uninitialised, overwritten, in-flight, race, unwaited, out-of-bounds, read-only, index.

@@ -40,7 +40,7 @@ class Picker:
         return Picked(np.broadcast_to(places, self.site.sizes), self.flat)
 
     def example(self, region: Picked) -> Array:
-        """A view of the box's shape at the first element, strided like one run of the indexed memref (not to be read)."""
+        """A view of the box's shape at the first element, strided like the indexed memref; not to be read."""
         first = int(region.elements.flat[0])
         return np.lib.stride_tricks.as_strided(self.flat[first : first + 1], self.site.sizes, self._strides)
 

@@ -1,4 +1,4 @@
-"""What each engine instruction does, as a plan: which operands it fetches, in which shape, and a function on the views."""
+"""What an engine instruction does, as a plan: the operands it fetches, in which shape, and a function on the views."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

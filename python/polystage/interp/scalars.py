@@ -89,17 +89,21 @@ def _into(value: Array | Any, out: Array | None) -> Array:
     return out
 
 
-def _direct(ufunc: np.ufunc) -> Operation:
-    if ufunc.nin == 1:
-        return lambda x, out: ufunc(x, out)
-    return lambda x, y, out: ufunc(x, y, out)
+def _one(function: Callable[[Any], Any]) -> Operation:
+    def apply(x: Any, out: Array | None) -> Array:
+        return _into(function(x), out)
+
+    return apply
 
 
-def _composed(function: Callable[..., Any]) -> Operation:
-    return lambda *operands: _into(function(*operands[:-1]), operands[-1])
+def _two(function: Callable[[Any, Any], Any]) -> Operation:
+    def apply(x: Any, y: Any, out: Array | None) -> Array:
+        return _into(function(x, y), out)
+
+    return apply
 
 
-def _unsigned(function: Callable[..., Any]) -> Operation:
+def _unsigned(function: Callable[[Any, Any], Any]) -> Operation:
     """On the bits of both operands taken as unsigned; a result of 32 bits is i32 again."""
 
     def apply(x: Any, y: Any, out: Array | None) -> Array:
@@ -150,6 +154,10 @@ def _erfc(x: Any, out: Array | None) -> Array:
     return special.erfc(x, out)
 
 
+def _relu(x: Any, out: Array | None) -> Array:
+    return np.maximum(x, FLOAT.type(0), out)
+
+
 def _ordered(x: Any, y: Any) -> Any:
     return ~(np.isnan(x) | np.isnan(y))
 
@@ -166,51 +174,51 @@ def _trailing_zeros(x: Any) -> Any:
 _SMALLEST_NORMAL = np.finfo(np.float32).tiny
 
 _BINARY_FLOAT: dict[str, Operation] = {
-    "add": _direct(np.add),
-    "subtract": _direct(np.subtract),
-    "multiply": _direct(np.multiply),
-    "divide": _direct(np.divide),
-    "remainder": _direct(np.fmod),
-    "max": _direct(np.maximum),
-    "min": _direct(np.minimum),
-    "maxnum": _direct(np.fmax),
-    "minnum": _direct(np.fmin),
-    "power": _direct(np.power),
-    "atan2": _direct(np.arctan2),
-    "copysign": _direct(np.copysign),
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "remainder": np.fmod,
+    "max": np.maximum,
+    "min": np.minimum,
+    "maxnum": np.fmax,
+    "minnum": np.fmin,
+    "power": np.power,
+    "atan2": np.arctan2,
+    "copysign": np.copysign,
 }
 
 _BINARY_INT: dict[str, Operation] = {
-    "add": _direct(np.add),
-    "subtract": _direct(np.subtract),
-    "multiply": _direct(np.multiply),
-    "divide": _composed(_divide_int),
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": _two(_divide_int),
     "divide_unsigned": _unsigned(np.floor_divide),
-    "remainder": _direct(np.fmod),
+    "remainder": np.fmod,
     "remainder_unsigned": _unsigned(np.remainder),
-    "floor_divide": _direct(np.floor_divide),
-    "ceil_divide": _composed(_ceil_divide_int),
+    "floor_divide": np.floor_divide,
+    "ceil_divide": _two(_ceil_divide_int),
     "ceil_divide_unsigned": _unsigned(_ceil_divide_unsigned),
-    "max": _direct(np.maximum),
-    "min": _direct(np.minimum),
+    "max": np.maximum,
+    "min": np.minimum,
     "max_unsigned": _unsigned(np.maximum),
     "min_unsigned": _unsigned(np.minimum),
-    "power": _composed(_power_int),
-    "and": _direct(np.bitwise_and),
-    "or": _direct(np.bitwise_or),
-    "xor": _direct(np.bitwise_xor),
-    "shift_left": _direct(np.left_shift),
-    "shift_right": _direct(np.right_shift),
+    "power": _two(_power_int),
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "shift_left": np.left_shift,
+    "shift_right": np.right_shift,
     "shift_right_unsigned": _unsigned(np.right_shift),
 }
 
 _COMPARE_INT: dict[str, Operation] = {
-    "is_eq": _direct(np.equal),
-    "is_ne": _direct(np.not_equal),
-    "is_gt": _direct(np.greater),
-    "is_ge": _direct(np.greater_equal),
-    "is_lt": _direct(np.less),
-    "is_le": _direct(np.less_equal),
+    "is_eq": np.equal,
+    "is_ne": np.not_equal,
+    "is_gt": np.greater,
+    "is_ge": np.greater_equal,
+    "is_lt": np.less,
+    "is_le": np.less_equal,
     "is_gt_unsigned": _unsigned(np.greater),
     "is_ge_unsigned": _unsigned(np.greater_equal),
     "is_lt_unsigned": _unsigned(np.less),
@@ -218,20 +226,20 @@ _COMPARE_INT: dict[str, Operation] = {
 }
 
 _COMPARE_FLOAT: dict[str, Operation] = {
-    "is_eq": _direct(np.equal),
-    "is_ne": _composed(lambda x, y: (x < y) | (x > y)),
-    "is_gt": _direct(np.greater),
-    "is_ge": _direct(np.greater_equal),
-    "is_lt": _direct(np.less),
-    "is_le": _direct(np.less_equal),
-    "is_ueq": _composed(lambda x, y: ~((x < y) | (x > y))),
-    "is_une": _direct(np.not_equal),
-    "is_ugt": _composed(lambda x, y: ~(x <= y)),
-    "is_uge": _composed(lambda x, y: ~(x < y)),
-    "is_ult": _composed(lambda x, y: ~(x >= y)),
-    "is_ule": _composed(lambda x, y: ~(x > y)),
-    "ord": _composed(_ordered),
-    "uno": _composed(lambda x, y: ~_ordered(x, y)),
+    "is_eq": np.equal,
+    "is_ne": _two(lambda x, y: (x < y) | (x > y)),
+    "is_gt": np.greater,
+    "is_ge": np.greater_equal,
+    "is_lt": np.less,
+    "is_le": np.less_equal,
+    "is_ueq": _two(lambda x, y: ~((x < y) | (x > y))),
+    "is_une": np.not_equal,
+    "is_ugt": _two(lambda x, y: ~(x <= y)),
+    "is_uge": _two(lambda x, y: ~(x < y)),
+    "is_ult": _two(lambda x, y: ~(x >= y)),
+    "is_ule": _two(lambda x, y: ~(x > y)),
+    "ord": _two(_ordered),
+    "uno": _two(lambda x, y: ~_ordered(x, y)),
 }
 
 _ELEMENTARY = (np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.sqrt, np.cbrt)
@@ -244,33 +252,33 @@ _INVERSE = {"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan} | {
 _ROUNDING = {"ceil": np.ceil, "floor": np.floor, "roundeven": np.rint, "trunc": np.trunc}
 
 _UNARY_FLOAT: dict[str, Operation] = {
-    **{ufunc.__name__: _direct(ufunc) for ufunc in (*_ELEMENTARY, *_TRIGONOMETRIC)},
-    **{name: _direct(ufunc) for name, ufunc in (_INVERSE | _ROUNDING).items()},
-    "copy": _direct(np.positive),
-    "negate": _direct(np.negative),
-    "abs": _direct(np.absolute),
-    "rsqrt": _composed(lambda x: FLOAT.type(1) / np.sqrt(x)),
+    **{ufunc.__name__: ufunc for ufunc in (*_ELEMENTARY, *_TRIGONOMETRIC)},
+    **{name: ufunc for name, ufunc in (_INVERSE | _ROUNDING).items()},
+    "copy": np.positive,
+    "negate": np.negative,
+    "abs": np.absolute,
+    "rsqrt": _one(lambda x: FLOAT.type(1) / np.sqrt(x)),
     "erf": _erf,
     "erfc": _erfc,
-    "round": _composed(_round_away),
-    "square": _direct(np.square),
-    "reciprocal": _direct(np.reciprocal),
-    "relu": lambda x, out: np.maximum(x, FLOAT.type(0), out),
+    "round": _one(_round_away),
+    "square": np.square,
+    "reciprocal": np.reciprocal,
+    "relu": _relu,
 }
 
 _UNARY_INT: dict[str, Operation] = {
-    "copy": _direct(np.positive),
-    "abs": _direct(np.absolute),
-    "count_leading_zeros": _composed(lambda x: 32 - _bit_length(x)),
-    "count_trailing_zeros": _composed(_trailing_zeros),
-    "count_ones": _composed(lambda x: np.bitwise_count(x.view(np.uint32)).astype(INT)),
+    "copy": np.positive,
+    "abs": np.absolute,
+    "count_leading_zeros": _one(lambda x: 32 - _bit_length(x)),
+    "count_trailing_zeros": _one(_trailing_zeros),
+    "count_ones": _one(lambda x: np.bitwise_count(x.view(np.uint32)).astype(INT)),
 }
 
 TESTS: dict[str, Operation] = {
-    "is_nan": _direct(np.isnan),
-    "is_inf": _direct(np.isinf),
-    "is_finite": _direct(np.isfinite),
-    "is_normal": _composed(lambda x: np.isfinite(x) & (np.abs(x) >= _SMALLEST_NORMAL)),
+    "is_nan": np.isnan,
+    "is_inf": np.isinf,
+    "is_finite": np.isfinite,
+    "is_normal": _one(lambda x: np.isfinite(x) & (np.abs(x) >= _SMALLEST_NORMAL)),
 }
 """Unary operations with truth values as results, on float data."""
 

@@ -28,7 +28,7 @@ Complain = Callable[[str, str], Fault]
 
 
 class Picked:
-    """Elements of a memory that a gather or scatter touches: ``flat[elements]``, where ``flat`` is all of the memory."""
+    """Elements of a memory that a gather or scatter touches: ``flat[elements]``; ``flat`` is all of the memory."""
 
     __slots__ = ("elements", "flat")
 

@@ -1,14 +1,15 @@
 """Modelled time of an executed program: each instruction on its engine, in program order.
 
-The model. One stream issues instructions in order; ``dma_wait`` holds it until its transfer is done. Each compute engine
-takes its instructions in order, one at a time; transfers share the DMA engines one after the other, since one transfer
-already spreads over all of them. An instruction starts when it is issued, its engine is free, and the buffers it touches
+The model. One stream issues instructions in order; ``dma_wait`` holds it until its transfer is done. Each compute
+engine takes its instructions in order, one at a time; transfers run one after the other, since one transfer already
+spreads over all DMA engines. An instruction starts when it is issued, its engine is free, and the buffers it touches
 are ready: read after write, write after read and write after write, between buffers that share addresses as well.
 
 The costs. ``matmul``: max(N, least) cycles for N moving columns x the factor of the element type, plus loading the
-stationary operand; ``transpose`` is a product with the identity, whose N is the lanes of its source. Vector, scalar and gpsimd engines: elements per lane x inputs that are whole tensors / rate, plus a
-fixed part. A transfer: a fixed part plus bytes / bandwidth, which falls with the size of its descriptors; a descriptor is
-a run of bytes contiguous in DRAM, at least one for each lane. Sources: TARGETS.md and the target's own file.
+stationary operand; ``transpose`` is a product with the identity, whose N is the lanes of its source. Vector, scalar and
+gpsimd engines: elements per lane x inputs that are whole tensors / rate, plus a fixed part. A transfer: a fixed part
+plus bytes / bandwidth, which falls with the size of its descriptors; a descriptor is a run of bytes contiguous in DRAM,
+at least one for each lane. Sources: TARGETS.md and the target's own file.
 """
 
 from collections import Counter as Tally
@@ -51,13 +52,14 @@ class Timeline:
         self._issue = 0.0
         self._end = 0.0
         self._free: dict[str, float] = {}
-        self._busy: Tally[str] = Tally()
+        self._busy: dict[str, float] = {}
         self._macs: Tally[str] = Tally()
         self._costs: dict[Site, float] = {}
         self._ready: dict[Memory, dict[Buffer, _Ready]] = {}
         self._landing: dict[int, float] = {}
 
     def __call__(self, site: Site, views: Sequence[Array], transfer: int) -> None:
+        """Play one executed instruction."""
         if site.op == "dma_wait":
             self._issue = max(self._issue, self._landing.pop(transfer))
             return
@@ -67,7 +69,7 @@ class Timeline:
         start = max(self._issue, self._free.get(site.engine, 0.0), self._inputs_ready(site.operands))
         end = start + cost
         self._free[site.engine] = end
-        self._busy[site.engine] += cost
+        self._busy[site.engine] = self._busy.get(site.engine, 0.0) + cost
         self._end = max(self._end, end)
         if transfer >= 0:
             self._landing[transfer] = end

@@ -1,7 +1,7 @@
 """The elementwise, reducing and moving instructions of the npu dialect on numpy views.
 
-Where the data is float32 or int32 and the result has the destination's type, numpy writes straight into the destination:
-its ufuncs behave as if they read everything first, whatever overlaps. All other data is converted on the way.
+Where the data is float32 or int32 and the result has the destination's type, numpy writes straight into the
+destination: its ufuncs behave as if they read everything first, whatever overlaps. All other data is converted.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from polystage.interp.plans import Compute, Plan, Planners, Use, box, per_lane
 from polystage.interp.scalars import Kind
 
 Value = Array | Any
-_DTYPE_OF_KIND = {"float": scalars.FLOAT, "int": scalars.INT, "bool": scalars.BOOL}
+_DTYPE_OF_KIND: dict[Kind, np.dtype[Any]] = {"float": scalars.FLOAT, "int": scalars.INT, "bool": scalars.BOOL}
 
 
 def tensor_tensor(_decoder: Decoder, instruction: Instruction, elements: Sequence[str]) -> Plan:
@@ -35,18 +35,18 @@ def tensor_tensor(_decoder: Decoder, instruction: Instruction, elements: Sequenc
 def tensor_scalar(_decoder: Decoder, instruction: Instruction, elements: Sequence[str]) -> Plan:
     """``dst = (src op0 scalar0) op1 scalar1``; the scalars are numbers or hold one value per lane."""
     steps = npu.scalar_steps(instruction)
-    kind = _kind(elements[1])
+    kind: Kind = _kind(elements[1])
     chain: list[Callable[[Value, Sequence[Array], Array | None], Value]] = []
     uses = [Use(1, box(instruction))]
     for step in steps:
         other = elements[step.operand] if step.operand is not None else None
-        other_kind = _kind(other) if other else _kind_of_number(step.scalar)
-        combine = _Binary(instruction, step.op, *((other_kind, kind) if step.reverse else (kind, other_kind)))
+        other_kind: Kind = _kind(other) if other else _kind_of_number(step.scalar)
+        combine = _Binary(instruction, step.op, kind, other_kind)
         if step.operand is not None:
             chain.append(_with_operand(combine, len(uses), str(other), step.reverse))
             uses.append(Use(step.operand, per_lane(instruction)))
         else:
-            number = _DTYPE_OF_KIND[combine.domain].type(step.scalar)
+            number = _DTYPE_OF_KIND[combine.domain].type(step.scalar or 0)
             chain.append(_with_number(combine, number, step.reverse))
         kind = combine.result
     uses.append(Use(0, box(instruction), write=True))
@@ -81,7 +81,7 @@ def activation(_decoder: Decoder, instruction: Instruction, elements: Sequence[s
     domain: Kind = "float" if kind == "float" or len(elements) > 2 or scale != 1 or bias != 0 else "int"
     name = str(instruction.attributes["func"])
     function = _known(instruction, name, domain, scalars.unary)
-    result = scalars.result_kind(name, domain)
+    result: Kind = scalars.result_kind(name, domain)
     direct = DTYPES[elements[0]] == _DTYPE_OF_KIND[result]
     load, load_bias = _load(elements[1], domain), _load(elements[2], "float") if len(elements) > 2 else None
     factor, addend = np.float32(scale), np.float32(bias)
@@ -129,8 +129,15 @@ def tensor_reduce(_decoder: Decoder, instruction: Instruction, elements: Sequenc
 def copy(_decoder: Decoder, instruction: Instruction, elements: Sequence[str]) -> Plan:
     """``dst = src`` (``tensor_copy``, and ``transpose`` whose maps swap lanes), with a cast between element types."""
     dims = box(instruction)
-    compute = np.copyto if elements[0] == elements[1] else scalars.store
-    return Plan((Use(1, dims), Use(0, dims, write=True)), _to_first(_caster(elements, compute)))
+    load = _load(elements[1], "float" if _kind(elements[1]) == "float" else "int")
+
+    def move(source: Array, target: Array) -> None:
+        target[...] = source
+
+    def cast(source: Array, target: Array) -> None:
+        scalars.store(target, load(source))
+
+    return Plan((Use(1, dims), Use(0, dims, write=True)), move if elements[0] == elements[1] else cast)
 
 
 def select(_decoder: Decoder, instruction: Instruction, elements: Sequence[str]) -> Plan:
@@ -155,7 +162,12 @@ def memset(_decoder: Decoder, instruction: Instruction, elements: Sequence[str])
     value = np.empty((), DTYPES[elements[0]])
     number = _number(instruction, "value", None)
     scalars.store(value, np.asarray(number, scalars.FLOAT if isinstance(number, float) else scalars.INT))
-    return Plan((Use(0, box(instruction), write=True),), lambda target: target.fill(value[()]))
+    filling = value[()]
+
+    def compute(target: Array) -> None:
+        target.fill(filling)
+
+    return Plan((Use(0, box(instruction), write=True),), compute)
 
 
 def iota(decoder: Decoder, instruction: Instruction, _elements: Sequence[str]) -> Plan:
@@ -179,7 +191,7 @@ class _Binary:
     def __init__(self, instruction: Instruction, name: str, left: Kind, right: Kind) -> None:
         self.domain: Kind = "float" if "float" in (left, right) else "int"
         self.apply = _known(instruction, name, self.domain, scalars.binary)
-        self.result = scalars.result_kind(name, self.domain)
+        self.result: Kind = scalars.result_kind(name, self.domain)
 
     def into(self, target_element: str, a: str, b: str) -> Compute:
         """``compute(a, b, dst)`` for stored data of the given element types."""
@@ -249,7 +261,7 @@ def _kind(element: str) -> Kind:
     return scalars.kind_of(element)
 
 
-def _kind_of_number(number: float | int | None) -> Kind:
+def _kind_of_number(number: float | None) -> Kind:
     return "float" if isinstance(number, float) else "int"
 
 
@@ -257,17 +269,6 @@ def _number(instruction: Instruction, name: str, default: float | None) -> float
     value = instruction.attributes.get(name, default)
     assert isinstance(value, int | float)
     return value
-
-
-def _caster(elements: Sequence[str], compute: Compute) -> Compute:
-    if elements[0] == elements[1] or elements[1] in ("f32", "i32", "i1"):
-        return compute
-    load = _load(elements[1], "float" if _kind(elements[1]) == "float" else "int")
-    return lambda target, source: scalars.store(target, load(source))
-
-
-def _to_first(compute: Compute) -> Compute:
-    return lambda source, target: compute(target, source)
 
 
 def _dims_used(expr: ir.AffineExpr) -> set[int]:
