@@ -1,9 +1,9 @@
 """Tile buffers of a nest: what each access needs on chip for a tile, what all of it takes, what it moves.
 
 A *tile* is a box of the nest's iterations, given by one size per loop. The buffer of an access holds the footprint of
-the tile: lanes by the loop that the implementation puts there, then one free dimension for each index that
-depends on other loops, compacted by the common stride. All numbers here are exact; ``stage`` allocates exactly these
-shapes.
+the tile: lanes by the loop that the implementation puts there, then one free dimension for each index that depends on
+other loops (of a result: for each loop), compacted by the common stride. All numbers here are exact; ``stage``
+allocates exactly these shapes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from math import ceil, gcd, prod
 from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.nests import Access, Linear, Load, Nest
+from polystage.analysis.nests import Access, Load, Nest
 from polystage.analysis.reductions import carried, reduction_of
 from polystage.analysis.selection import Selection, Slot, is_float, select
 from polystage.dialects.npu import element_bytes
@@ -23,7 +23,11 @@ from polystage.machine import Machine
 
 @dataclass(frozen=True)
 class FreeDim:
-    """One free dimension of a buffer: index ``position`` of the array, in steps of ``stride``."""
+    """One free dimension of a buffer: index ``position`` of the array, in steps of ``stride``.
+
+    A buffer that is read holds the hull of each index. One that is written has a dimension for each loop instead, so
+    that writing it back touches only elements that the nest stores.
+    """
 
     position: int
     stride: int
@@ -156,25 +160,33 @@ def _buffers(nest: Nest, implementation: Implementation) -> Iterator[TileBuffer]
     for node in nest.nodes:
         if isinstance(node, Load) and node.access != stored and node.access not in seen:
             seen.add(node.access)
-            yield _buffer(node.access, implementation.lane, loaded=True, stored=False)
+            yield _buffer(nest, node.access, implementation.lane, loaded=True)
     if stored is not None:
-        yield _buffer(stored, lane_of_result(nest, implementation), loaded=accumulates, stored=True)
+        yield _buffer(nest, stored, lane_of_result(nest, implementation), loaded=accumulates, stored=True)
 
 
-def _buffer(access: Access, lane: int | None, *, loaded: bool, stored: bool) -> TileBuffer:
+def _buffer(nest: Nest, access: Access, lane: int | None, *, loaded: bool = False, stored: bool = False) -> TileBuffer:
     element = ir.MemRefType(access.array.type).element_type
-    free = tuple(
-        dim for position, index in enumerate(access.indices) if (dim := _free_dim(position, index, lane)) is not None
-    )
-    return TileBuffer(access, element, lane, lane is not None and lane not in access.support, free, loaded, stored)
+    replicated = lane is not None and lane not in access.support
+    free = list[FreeDim]()
+    for position, index in enumerate(access.indices):
+        factors = {loop: factor for loop, factor in enumerate(index.dims) if factor and loop != lane}
+        if stored and (not loaded or _apart(factors, nest.extents)):
+            free += [FreeDim(position, abs(f), ((loop, f // abs(f)),)) for loop, f in factors.items()]
+        elif factors:
+            stride = gcd(*factors.values())
+            free.append(FreeDim(position, stride, tuple((loop, f // stride) for loop, f in factors.items())))
+    return TileBuffer(access, element, lane, replicated, tuple(free), loaded, stored)
 
 
-def _free_dim(position: int, index: Linear, lane: int | None) -> FreeDim | None:
-    factors = [(loop, factor) for loop, factor in enumerate(index.dims) if factor and loop != lane]
-    if not factors:
-        return None
-    stride = gcd(*(factor for _, factor in factors))
-    return FreeDim(position, stride, tuple((loop, factor // stride) for loop, factor in factors))
+def _apart(factors: Mapping[int, int], extents: Sequence[int]) -> bool:
+    """Whether different iterations index different elements because each factor exceeds what smaller ones add up to."""
+    reach = 0
+    for loop, factor in sorted(factors.items(), key=lambda item: abs(item[1])):
+        if abs(factor) <= reach:
+            return False
+        reach += abs(factor) * (extents[loop] - 1)
+    return True
 
 
 def selection_of(nest: Nest, implementation: Implementation) -> Selection | None:
