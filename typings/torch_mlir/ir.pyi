@@ -5,7 +5,7 @@ a type argument. Left out: float types below 16 bits, capsules, iterator classes
 """
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import IO, ClassVar, Generic, Literal, Protocol, Self, overload
 
@@ -14,6 +14,8 @@ from typing_extensions import Buffer, TypeVar
 _T = TypeVar("_T", bound=Type, default=Type, covariant=True)
 _E = TypeVar("_E", covariant=True)
 _O = TypeVar("_O", bound=OpView)
+# dict is invariant: solving for _A admits a dict of any kinds of attributes, and the bindings take nothing but a dict
+_A = TypeVar("_A", bound=Attribute)
 
 class _List(Protocol[_E]):
     """A container of the bindings which is not a registered Sequence."""
@@ -324,7 +326,7 @@ class Operation(_OperationBase):
         name: str,
         results: Sequence[Type] | None = None,
         operands: Sequence[Value] | None = None,
-        attributes: dict[str, Attribute] | None = None,
+        attributes: dict[str, _A] | None = None,
         successors: Sequence[Block] | None = None,
         regions: int = 0,
         loc: Location | None = None,
@@ -351,7 +353,7 @@ class OpView(_OperationBase):
         resultSegmentSpecObj: object | None = None,
         results: Sequence[Type | Sequence[Type]] | None = None,
         operands: Sequence[Value | Sequence[Value]] | None = None,
-        attributes: dict[str, Attribute] | None = None,
+        attributes: dict[str, _A] | None = None,
         successors: Sequence[Block] | None = None,
         regions: int | None = None,
         loc: Location | None = None,
@@ -364,7 +366,7 @@ class OpView(_OperationBase):
         cls,
         results: Sequence[Type] | None = None,
         operands: Sequence[Value] | None = None,
-        attributes: dict[str, Attribute] | None = None,
+        attributes: dict[str, _A] | None = None,
         successors: Sequence[Block] | None = None,
         regions: int | None = None,
         loc: Location | None = None,
@@ -851,7 +853,7 @@ class DictAttr(Attribute):
     def __contains__(self, arg: str, /) -> bool: ...
     def __len__(self) -> int: ...
     @staticmethod
-    def get(value: Mapping[str, Attribute] = ..., context: Context | None = None) -> DictAttr: ...
+    def get(value: dict[str, _A] = ..., context: Context | None = None) -> DictAttr: ...
     @overload
     def __getitem__(self, arg: str, /) -> Attribute: ...
     @overload

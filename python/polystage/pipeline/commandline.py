@@ -57,7 +57,11 @@ SWITCHES: Mapping[str, Switch] = {
         Switch("mlir-elide-elementsattrs-if-larger", "N", "print '...' for dense constants of more than N elements"),
         Switch("mlir-elide-resource-strings-if-larger", "N", "leave out resources of more than N characters"),
         Switch("mlir-timing", "", "print the wall time of each pass"),
-        Switch("mlir-pass-statistics", "", "print what Python passes counted (the C++ passes of the bindings are built without)"),
+        Switch(
+            "mlir-pass-statistics",
+            "",
+            "print what Python passes counted (the C++ passes of the bindings are built without)",
+        ),
         Switch("mlir-disable-threading", "", "run C++ passes on one thread"),
         Switch(
             "mlir-pass-pipeline-crash-reproducer",

@@ -54,7 +54,7 @@ class Option:
         return self.default is MISSING
 
     def __str__(self) -> str:
-        legal = "|".join(map(str, self.choices)) or self.kind.upper().replace(" ", "")
+        legal = "|".join(map(str, self.choices)) or _PLACEHOLDERS[self.kind]
         return f"{self.name}={legal}{f' ({self.unit})' if self.unit else ''}"
 
 
@@ -220,6 +220,17 @@ _READERS: Mapping[str, Callable[[str | None], object]] = {
     "str | None": _given,
     "tuple[int, ...]": lambda text: tuple(map(_integer, _items(text))),
     "tuple[str, ...]": _items,
+}
+_PLACEHOLDERS = {
+    "int": "INT",
+    "float": "NUMBER",
+    "bool": "BOOL",
+    "str": "TEXT",
+    "int | None": "INT",
+    "float | None": "NUMBER",
+    "str | None": "TEXT",
+    "tuple[int, ...]": "INT,...",
+    "tuple[str, ...]": "NAME,...",
 }
 _EXPECTED = {
     "int": "an integer",

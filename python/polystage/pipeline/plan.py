@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from torch_mlir import ir
-from torch_mlir.passmanager import PassManager
+from torch_mlir.passmanager import ExternalPass, PassManager
 
 from polystage.errors import UserError
 from polystage.pipeline.base import Pass
+from polystage.pipeline.diagnostics import DiagnosticLog
 from polystage.pipeline.registry import Registry
 from polystage.pipeline.text import Element, parse_elements
 
@@ -200,9 +202,7 @@ def _refusal(anchor: str, element: Element) -> str:
     os.dup2(writing, 2)
     reason = ""
     try:
-        PassManager.parse(f"{anchor}({element})")
-    except ValueError as refused:
-        reason = str(refused)
+        reason = _trial(anchor, element)
     finally:
         os.dup2(saved, 2)
         os.close(saved)
@@ -213,3 +213,41 @@ def _refusal(anchor: str, element: Element) -> str:
         return ""
     lines = [line.strip(" :") for line in (*said.splitlines(), *reason.splitlines()) if line.strip()]
     return lines[0].removeprefix("<Pass-Options-Parser>: ")
+
+
+def _trial(anchor: str, element: Element) -> str:
+    """Why MLIR refuses to schedule ``element`` on ``anchor``.
+
+    Some passes are refused only when their manager starts. So it is started, with a pass in front that stops it.
+    """
+    manager = PassManager(anchor)
+    manager.add(_stop)
+    try:
+        manager.add(str(element))
+    except ValueError as refused:
+        return str(refused)
+    if anchor not in _EMPTY:
+        return ""
+    log = DiagnosticLog()
+    context = ir.Context.current
+    assert context is not None
+    with context.attach_diagnostic_handler(log.handle), suppress(ir.MLIRError):
+        manager.run(_EMPTY[anchor]())
+    return log.errors[0].message if log.errors else ""
+
+
+def _stop(_op: ir.Operation, running: ExternalPass) -> None:
+    running.signal_pass_failure()
+
+
+def _empty_module() -> ir.Operation:
+    return ir.Module.create(ir.Location.unknown()).operation
+
+
+def _empty_function() -> ir.Operation:
+    kind = ir.TypeAttr.get(ir.FunctionType.get([], []))
+    named = {"sym_name": ir.StringAttr.get("f"), "function_type": kind, "sym_visibility": ir.StringAttr.get("private")}
+    return ir.Operation.create(_FUNCTION, attributes=named, regions=1, loc=ir.Location.unknown())
+
+
+_EMPTY = {MODULE: _empty_module, _FUNCTION: _empty_function}

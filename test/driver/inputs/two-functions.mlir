@@ -1,0 +1,5 @@
+func.func private @unexpected()
+
+func.func private @wrong()
+
+// expected-remark@above {{9 loads}}

@@ -1,0 +1,5 @@
+module {
+  func.func @f() -> f32 {
+    return %missing : f32
+  }
+}
