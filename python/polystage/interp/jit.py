@@ -1,0 +1,178 @@
+"""Run affine, placed or linalg modules natively through MLIR's ExecutionEngine: a fast numeric reference.
+
+Works on a clone; the module given is not changed, arrays are bound without a copy. Each element's reduction keeps
+the order of the loops, so a result does not depend on the machine's vector width.
+"""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from torch_mlir import ir
+from torch_mlir.execution_engine import ExecutionEngine
+from torch_mlir.passmanager import PassManager
+
+from polystage.interp.loop_order import make_innermost_contiguous
+
+Array = np.ndarray[Any, Any]
+
+# linalg on tensors -> affine loops on buffers, results as trailing out-arguments
+_LINALG_TO_AFFINE = (
+    "builtin.module(func.func(refback-generalize-tensor-concat,tm-tensor-bufferize),empty-tensor-to-alloc-tensor)",
+    "builtin.module(one-shot-bufferize{bufferize-function-boundaries=1"
+    " function-boundary-type-conversion=identity-layout-map},func.func(tm-tensor-to-loops),"
+    "buffer-results-to-out-params{modify-public-functions=1 add-result-attr=1},"
+    "func.func(refback-munge-memref-copy,linalg-generalize-named-ops,convert-linalg-to-affine-loops),canonicalize)",
+)
+
+# affine -> LLVM; bf16 and f16 are computed in f32 and rounded after every operation
+_AFFINE_TO_LLVM = (
+    "builtin.module(func.func(arith-emulate-unsupported-floats{source-types=bf16,f16 target-type=f32},"
+    "math-extend-to-supported-types{extra-types=f32 target-type=f32},math-expand-ops{ops=fpowi}),canonicalize,"
+    "lower-affine,convert-scf-to-cf,expand-strided-metadata,lower-affine,arith-expand{include-bf16=1},"
+    "convert-math-to-llvm,convert-math-to-libm,convert-index-to-llvm,convert-cf-to-llvm,convert-arith-to-llvm,"
+    "finalize-memref-to-llvm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1},reconcile-unrealized-casts)"
+)
+
+_ELEMENTS: dict[str, Any] = {
+    "f32": np.float32,
+    "f16": np.float16,
+    "bf16": ml_dtypes.bfloat16,
+    "i1": np.bool_,
+    "i8": np.int8,
+    "i32": np.int32,
+    "i64": np.int64,
+}
+
+_VIEWS = ("memref.subview", "memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reinterpret_cast")
+
+
+def run(module: ir.Module, args: Sequence[Array]) -> None:
+    """Execute ``@main`` of an affine or placed module; results are written into the trailing out-arguments.
+
+    ``args`` are in function argument order, C-contiguous, of the exact element types (bf16 as
+    ``ml_dtypes.bfloat16``, i1 as ``np.bool_``). Raises ValueError when one does not match its memref type.
+    """
+    with module.context, ir.Location.unknown():
+        clone = _clone(module)
+        _strip_placement(clone)
+        _execute(clone, args)
+
+
+def run_linalg(module: ir.Module, args: Sequence[Array]) -> tuple[Array, ...]:
+    """Execute ``@main`` of a linalg-on-tensors module and return its results. ``args`` as for ``run``."""
+    with module.context, ir.Location.unknown():
+        clone = _clone(module)
+        for op in _walk(clone.operation):
+            if op.name == "cf.assert":
+                op.erase()
+        for pipeline in _LINALG_TO_AFFINE:
+            PassManager.parse(pipeline).run(clone.operation)
+            _mark_restrict(clone)
+        results = tuple(_empty(kind) for kind in _main(clone).type.inputs[len(args) :])
+        _execute(clone, [*args, *results])
+    return results
+
+
+def _clone(module: ir.Module) -> ir.Module:
+    return ir.Module.parse(module.operation.get_asm(assume_verified=True, enable_debug_info=False))
+
+
+def _main(module: ir.Module) -> Any:
+    return next(op for op in module.body.operations if op.operation.name == "func.func" and op.name.value == "main")
+
+
+def _walk(root: ir.Operation) -> list[ir.Operation]:
+    found: list[ir.Operation] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        found.append(op.operation)
+        return ir.WalkResult.ADVANCE
+
+    root.walk(visit)
+    return found
+
+
+def _mark_restrict(module: ir.Module) -> None:
+    """tm-tensor-bufferize leaves to_tensor without ``restrict``, which one-shot-bufferize insists on."""
+    for op in _walk(module.operation):
+        if op.name == "bufferization.to_tensor":
+            op.attributes["restrict"] = ir.UnitAttr.get()
+
+
+def _strip_placement(module: ir.Module) -> None:
+    """Physical layouts through normalize-memrefs, then every buffer into the default memory space."""
+    values = [value for op in _walk(module.operation) for value in op.results]
+    if not any(isinstance(value.type, ir.MemRefType) and _is_placed(value.type) for value in values):
+        return
+    PassManager.parse("builtin.module(normalize-memrefs)").run(module.operation)
+    for op in _walk(module.operation):
+        for value in op.results:
+            if isinstance(value.type, ir.MemRefType) and value.type.memory_space is not None:
+                kind = value.type
+                value.set_type(ir.MemRefType.get(kind.shape, kind.element_type, kind.layout, None))
+
+
+def _is_placed(kind: ir.MemRefType) -> bool:
+    identity = ir.AffineMap.get_identity(kind.rank)
+    return kind.memory_space is not None or kind.affine_map != identity
+
+
+def _empty(kind: ir.MemRefType) -> Array:
+    return np.empty(kind.shape, _ELEMENTS[str(kind.element_type)])
+
+
+def _check(kinds: Sequence[ir.MemRefType], args: Sequence[Array]) -> None:
+    if len(kinds) != len(args):
+        raise ValueError(f"@main takes {len(kinds)} arguments, {len(args)} given")
+    for position, (kind, array) in enumerate(zip(kinds, args, strict=True)):
+        wanted = np.dtype(_ELEMENTS[str(kind.element_type)])
+        if tuple(kind.shape) != array.shape or wanted != array.dtype:
+            raise ValueError(
+                f"argument {position} is {array.dtype}{list(array.shape)}, @main takes {wanted}{list(kind.shape)}"
+            )
+        if not array.flags.c_contiguous:
+            raise ValueError(f"argument {position} is not C-contiguous")
+
+
+def _execute(module: ir.Module, args: Sequence[Array]) -> None:
+    main = _main(module)
+    _check([ir.MemRefType(kind) for kind in main.type.inputs], args)
+    _free_after_last_use(main.body.blocks[0])
+    make_innermost_contiguous(main.operation)
+    main.attributes["llvm.emit_c_interface"] = ir.UnitAttr.get()
+    PassManager.parse(_AFFINE_TO_LLVM).run(module.operation)
+    engine = ExecutionEngine(module, opt_level=2)
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in args]
+    packed = (ctypes.c_void_p * max(len(args), 1))(*(ctypes.addressof(pointer) for pointer in pointers))
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("main"))(packed)
+
+
+def _free_after_last_use(body: ir.Block) -> None:
+    """Release each buffer after the last top-level operation that reaches it, through views too."""
+    order = {op.operation: position for position, op in enumerate(body.operations)}
+    top = list(order)
+    for op in top:
+        if op.name != "memref.alloc":
+            continue
+        users = [_top_level(user, body) for user in _users(op)]
+        last = max(users, key=lambda user: order[user], default=op)
+        if last.name != "func.return":
+            with ir.InsertionPoint(top[order[last] + 1]):
+                ir.Operation.create("memref.dealloc", operands=[op.result])
+
+
+def _users(op: ir.Operation) -> Iterator[ir.Operation]:
+    for use in op.result.uses:
+        user = use.owner.operation
+        yield user
+        if user.name in _VIEWS:
+            yield from _users(user)
+
+
+def _top_level(op: ir.Operation, body: ir.Block) -> ir.Operation:
+    while op.block != body:
+        op = op.parent.operation
+    return op
