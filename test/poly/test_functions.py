@@ -1,21 +1,13 @@
 """Composition, images, footprints and the way to MLIR and back, against brute force on small boxes."""
 
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
 from affine_maps import access, affine_map, boxes, expressions, maps, points, results, value
 from hypothesis import given
 from hypothesis import strategies as st
-from torch_mlir import ir
 
 from polystage import poly
-
-
-@pytest.fixture(autouse=True, scope="module")
-def mlir_context() -> Iterator[None]:
-    with ir.Context():
-        yield
 
 
 @given(boxes(2), maps(2))
