@@ -13,7 +13,10 @@ MAX_INDEX_MEMREFS = 4
 
 @dataclass(frozen=True)
 class Signature:
-    """Operands of one instruction and the engine that runs it."""
+    """Operands of one instruction and the engine that runs it.
+
+    The map of operand ``indirect`` has one more dimension per extra memref, the value loaded from it.
+    """
 
     name: str
     engine: str
@@ -21,6 +24,7 @@ class Signature:
     writes: tuple[int, ...]
     extra: int = 0
     extra_role: str = ""
+    indirect: str = ""
 
     def role(self, position: int) -> str:
         """The name of memref operand ``position``, as error messages give it."""
@@ -37,8 +41,8 @@ class Signature:
 _TABLE = (
     Signature("dma_start", "dma", ("src", "dst"), (1,)),
     Signature("dma_wait", "dma", (), ()),
-    Signature("gather", "dma", ("src", "dst"), (1,), extra=MAX_INDEX_MEMREFS, extra_role="index"),
-    Signature("scatter", "dma", ("src", "dst"), (1,), extra=MAX_INDEX_MEMREFS, extra_role="index"),
+    Signature("gather", "dma", ("src", "dst"), (1,), MAX_INDEX_MEMREFS, "index", indirect="src"),
+    Signature("scatter", "dma", ("src", "dst"), (1,), MAX_INDEX_MEMREFS, "index", indirect="dst"),
     Signature("matmul", "tensor", ("dst", "stationary", "moving"), (0,)),
     Signature("transpose", "tensor", ("dst", "src"), (0,)),
     Signature("activation", "scalar", ("dst", "src"), (0,), extra=1, extra_role="bias"),
