@@ -6,7 +6,7 @@ or a failed check, 2 a malformed command line. A traceback is a bug of polystage
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,7 +147,7 @@ def _strategies(words: Sequence[str]) -> dict[str, str]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from polystage import api
+    from polystage import api, storage
     from polystage.report import report as reports
     from polystage.report import table
 
@@ -155,11 +155,11 @@ def _run(arguments: argparse.Namespace) -> int:
         stage("load")
         compiled = api.load(arguments.directory)
         stage("execute")
-        outputs = compiled.run(api.read_arrays(arguments.input))
+        outputs = compiled.run(storage.load_arrays(arguments.input))
     for name, array in outputs.items():
         print(f"{name}: {array.dtype} {'x'.join(map(str, array.shape))}")
     if arguments.output:
-        api.write_arrays(arguments.output, outputs)
+        storage.save_arrays(arguments.output, outputs)
     if arguments.report:
         reports.write(compiled.report, arguments.report)
     table.show(compiled.report)
@@ -175,7 +175,7 @@ def _targets(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _progress(subject: str) -> Iterator[Callable[[str], None]]:
+def _progress(subject: str) -> Generator[Callable[[str], None]]:
     """Shows which stage is running: a spinner on a terminal, one line for each stage elsewhere."""
     from rich.console import Console
 

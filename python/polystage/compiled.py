@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch_mlir import ir
 
 from polystage import signature
@@ -57,7 +58,7 @@ class Compiled:
 
     def __call__(self, *inputs: Any) -> Any:
         """Executes on the model's positional inputs."""
-        leaves = self._flatten(*inputs) if self._flatten and _any_torch(inputs) else inputs
+        leaves = self._flatten(*inputs) if self._flatten and not _all_numpy(inputs) else inputs
         in_torch = any(_is_torch(leaf) for leaf in leaves)
         outputs = tuple(self.run(self.signature.by_position([_array(leaf) for leaf in leaves])).values())
         if in_torch:
@@ -71,7 +72,8 @@ class Compiled:
         self.signature.check_names(list(inputs))
         arrays = [self._argument(binding, inputs) for binding in self.signature.bindings]
         program = self.module("npu")
-        self.report = measure.with_run(self.report, program, measure.execute(program, arrays))
+        run = measure.execute(program, arrays, self.report.dram.compulsory)
+        self.report = measure.with_run(self.report, program, run)
         pairs = zip(self.signature.bindings, arrays, strict=True)
         return {binding.name: binding.give(array) for binding, array in pairs if binding.kind == "output"}
 
@@ -111,16 +113,12 @@ def _is_torch(value: Any) -> bool:
     return type(value).__module__.split(".")[0] == "torch"
 
 
-def _any_torch(inputs: Sequence[Any]) -> bool:
-    """Whether any input is no plain numpy array, and so has to be flattened by PyTorch's rules."""
-    import numpy as np
-
-    return not all(isinstance(value, np.ndarray) for value in inputs)
+def _all_numpy(inputs: Sequence[Any]) -> bool:
+    """Whether the inputs are plain arrays already; others are flattened by PyTorch's rules."""
+    return all(isinstance(value, np.ndarray | np.generic) for value in inputs)
 
 
 def _array(leaf: Any) -> Array:
-    import numpy as np
-
     if _is_torch(leaf):
         from polystage.importers.imported import tensor_to_numpy
 

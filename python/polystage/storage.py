@@ -1,4 +1,4 @@
-"""A compiled program as a folder: ``manifest.json``, the affine and npu levels as text, ``weights.npz``, ``report.json``."""
+"""A compiled program as a folder: manifest, the affine and npu levels as text, weights as ``.npz``, the report."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ import numpy as np
 from torch_mlir import ir
 
 from polystage.errors import UserError
+from polystage.pipeline.diagnostics import place_of
 from polystage.report.report import Report, write
 from polystage.signature import Array
 
@@ -69,7 +70,7 @@ def parse(path: Path, context: ir.Context) -> ir.Operation:
         return ir.Operation.parse(path.read_text(), source_name=str(path), context=context).operation
     except ir.MLIRError as error:
         first = error.error_diagnostics[0]
-        raise UserError(first.message, location_text(first.location) or str(path)) from error
+        raise UserError(first.message, str(place_of(first.location) or path)) from error
 
 
 def _check_manifest(directory: Path) -> None:

@@ -38,7 +38,9 @@ COMPILED = Report(
     predicted=Moved(dram=500_000_000, onchip=1_800_000_000),
     compile_seconds=CompileSeconds({"torch_export": 1.2, "import": 0.1}, 1.3),
 )
-RUN = COMPILED.with_run(COMPILED.predicted, True, Time(12345.6, 2000.0, 170.0), RunSeconds(3.2, 0.05))
+RUN = COMPILED.with_run(
+    COMPILED.predicted, True, Time(12345.6, 2000.0, 170.0, {"tensor": 2100.0, "dma": 9000.0}), RunSeconds(3.2, 0.05)
+)
 
 # The keys that issue 2 promises to scripts that read the JSON.
 KEYS = {
@@ -103,7 +105,7 @@ def test_table_shows_the_figures_that_matter() -> None:
 
 
 def test_table_marks_what_failed() -> None:
-    wrong = COMPILED.with_run(Moved(1, 2), False, Time(1.0, 1.0, 1.0), RunSeconds(1.0))
+    wrong = COMPILED.with_run(Moved(1, 2), False, Time(1.0, 1.0, 1.0, {}), RunSeconds(1.0))
     text = _text(replace(wrong, check=Check(False, 1.0, 0.5, 6e-5)))
     assert "✘ predicted bytes != executed bytes: DRAM 500,000,000 predicted, 1 executed" in text
     assert "✘ outputs disagree with PyTorch eager" in text

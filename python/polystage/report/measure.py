@@ -15,6 +15,7 @@ from polystage.analysis.nests import main_function
 from polystage.analysis.traffic import predict
 from polystage.interp import npu
 from polystage.interp.counts import Counter, Counts
+from polystage.interp.timing import Timeline, Times
 from polystage.report.relayout import relayouts
 from polystage.report.report import (
     CompileSeconds,
@@ -87,23 +88,25 @@ def _dram(predicted: Counts, least: Compulsory) -> Dram:
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of an npu program: what it counted, what it would take on the target, what it took here."""
+    """One execution of an npu program: what it counted, and the seconds it took here."""
 
     counts: Counts
-    time: Time
+    times: Times
     seconds: float
 
 
-def execute(program: ir.Operation, arrays: Sequence[Array]) -> Run:
+def execute(program: ir.Operation, arrays: Sequence[Array], compulsory_bytes: int) -> Run:
     """Executes on ``arrays``, one for each argument; outputs are written in place."""
-    counter = Counter()
+    counter, timeline = Counter(), Timeline(machine.of_module(program))
     begin = time.perf_counter()
-    npu.execute(program, arrays, listeners=(counter,))
+    npu.execute(program, arrays, listeners=(counter, timeline))
     seconds = time.perf_counter() - begin
-    return Run(counter.counts(), Time(0.0, 0.0, 0.0), seconds)
+    return Run(counter.counts(), timeline.times(compulsory_bytes), seconds)
 
 
 def with_run(report: Report, program: ir.Operation, run: Run) -> Report:
     """``report`` with what ``run`` executed; byte counts have to be equal row by row, not only in total."""
-    equal = run.counts == predict(program)
-    return report.with_run(moved(run.counts), equal, run.time, RunSeconds(run.seconds))
+    equal = run.counts.bytes == predict(program).bytes
+    times = run.times
+    modelled = Time(times.modelled_us, times.compute_bound_us, times.dram_bound_us, dict(times.busy_us))
+    return report.with_run(moved(run.counts), equal, modelled, RunSeconds(run.seconds))

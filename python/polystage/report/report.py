@@ -76,11 +76,12 @@ class Moved:
 
 @dataclass(frozen=True)
 class Time:
-    """Modelled time on the target beside two lower bounds: the busiest engine alone, the compulsory bytes alone."""
+    """Modelled time, two bounds that no schedule beats (products at peak rate, compulsory bytes), busy time."""
 
     modelled_us: float
     compute_bound_us: float
     dram_bound_us: float
+    busy_us_by_engine: Mapping[str, float]
 
 
 @dataclass(frozen=True)

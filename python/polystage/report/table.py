@@ -72,7 +72,7 @@ def _headline(report: Report) -> RenderableType:
         (f"{report.dram.ratio:.2f}x", "compulsory"),
     ]
     if report.time:
-        facts.append((_ms(report.time.modelled_us), "modelled"))
+        facts.append((_duration(report.time.modelled_us), "modelled"))
     for _ in facts:
         grid.add_column(justify="center")
     grid.add_row(*(Text(value, "bold") for value, _ in facts))
@@ -132,7 +132,7 @@ def _instructions(report: Report) -> RenderableType:
 
 def _compile(report: Report) -> RenderableType:
     stages = report.compile_seconds.by_stage
-    rows = {stage: (seconds, f"{seconds:.2f} s") for stage, seconds in stages.items()}
+    rows = {stage: (seconds, _seconds(seconds)) for stage, seconds in stages.items()}
     title = f"compile time, {report.compile_seconds.total:.1f} s in all"
     return _bar_table(title, rows, "blue", ordered=False)
 
@@ -144,7 +144,8 @@ def _time(report: Report) -> RenderableType:
         return table
     time = report.time
     values = {"modelled": time.modelled_us, "compute bound": time.compute_bound_us, "DRAM bound": time.dram_bound_us}
-    return _bar_table("time on the target", {n: (v, _ms(v)) for n, v in values.items()}, "red", ordered=False)
+    values |= {f"  {engine} busy": busy for engine, busy in time.busy_us_by_engine.items()}
+    return _bar_table("time on the target", {n: (v, _duration(v)) for n, v in values.items()}, "red", ordered=False)
 
 
 def _bar_table(title: str, rows: Mapping[str, tuple[float, str]], style: str, ordered: bool = True) -> Table:
@@ -159,9 +160,15 @@ def _bar_table(title: str, rows: Mapping[str, tuple[float, str]], style: str, or
     return table
 
 
-def _ms(microseconds: float) -> str:
+def _duration(microseconds: float) -> str:
+    if microseconds < 99.95:
+        return f"{microseconds:.1f} us"
     milliseconds = microseconds / 1000
     return f"{milliseconds:,.{2 if milliseconds < 100 else 0}f} ms"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def _verdicts(report: Report) -> RenderableType:
@@ -172,8 +179,8 @@ def _verdicts(report: Report) -> RenderableType:
         lines.append(_check_verdict(report.check))
     if report.run_seconds:
         eager = report.run_seconds.pytorch
-        against = f", PyTorch eager {eager:.3f} s" if eager is not None else ""
-        lines.append(Text(f"  executed here in {report.run_seconds.npu:.2f} s{against}", "dim"))
+        against = f", PyTorch eager in {_seconds(eager)}" if eager is not None else ""
+        lines.append(Text(f"  executed here in {_seconds(report.run_seconds.npu)}{against}", "dim"))
     return Panel(Text("\n").join(lines), box=box.ROUNDED, border_style="green" if _good(report) else "red")
 
 
