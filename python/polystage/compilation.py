@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from torch_mlir import ir
 
 from polystage import machine
+from polystage.analysis.nests import main_function
 from polystage.errors import UserError
 from polystage.passes.pipelines import ALIASES
 from polystage.pipeline import Registry, options_of, run_pipeline
@@ -89,6 +90,24 @@ def lower(module: ir.Operation, stages: Sequence[Stage], on_stage: OnStage) -> L
         begin = time.perf_counter()
         run_pipeline(module, stage.pipeline, REGISTRY)
         seconds[stage.name] = time.perf_counter() - begin
+        if stage.level == "affine":
+            _note_result_types(levels["linalg"], module)
         if stage.level:
             levels[stage.level] = module if stage is stages[-1] else module.clone().operation
     return Lowered(levels, seconds)
+
+
+def _note_result_types(linalg: ir.Operation, affine: ir.Operation) -> None:
+    """Outputs that the lowering narrowed keep the element type of the model's result as ``polystage.dtype``."""
+    results = ir.FunctionType(ir.TypeAttr(main_function(linalg).attributes["function_type"]).value).results
+    function = main_function(affine)
+    arguments = function.regions[0].blocks[0].arguments
+    attributes = list(ir.ArrayAttr(function.attributes["arg_attrs"]))
+    first = len(arguments) - len(results)
+    for position, result in enumerate(results, first):
+        wanted, given = ir.ShapedType(result).element_type, ir.MemRefType(arguments[position].type).element_type
+        if wanted != given:
+            known = {entry.name: entry.attr for entry in ir.DictAttr(attributes[position])}
+            known["polystage.dtype"] = ir.StringAttr.get(str(wanted), affine.context)
+            attributes[position] = ir.DictAttr.get(known, affine.context)
+    function.attributes["arg_attrs"] = ir.ArrayAttr.get(attributes, affine.context)

@@ -28,8 +28,10 @@ class Classifier(nn.Module):
 
 
 def _model() -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]:
-    torch.manual_seed(0)
-    return Classifier().eval(), (torch.tensor([3, 0, 15]), torch.tensor(0.5))
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(0)
+        model = Classifier().eval()
+    return model, (torch.tensor([3, 0, 15]), torch.tensor(0.5))
 
 
 @pytest.fixture(scope="module")
