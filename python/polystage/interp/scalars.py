@@ -154,8 +154,16 @@ def _erfc(x: Any, out: Array | None) -> Array:
     return special.erfc(x, out)
 
 
+def _maximum(x: Any, y: Any, out: Array | None) -> Array:
+    return np.maximum(x, y, out=out)
+
+
+def _minimum(x: Any, y: Any, out: Array | None) -> Array:
+    return np.minimum(x, y, out=out)
+
+
 def _relu(x: Any, out: Array | None) -> Array:
-    return np.maximum(x, FLOAT.type(0), out)
+    return np.maximum(x, FLOAT.type(0), out=out)
 
 
 def _ordered(x: Any, y: Any) -> Any:
@@ -179,8 +187,8 @@ _BINARY_FLOAT: dict[str, Operation] = {
     "multiply": np.multiply,
     "divide": np.divide,
     "remainder": np.fmod,
-    "max": np.maximum,
-    "min": np.minimum,
+    "max": _maximum,
+    "min": _minimum,
     "maxnum": np.fmax,
     "minnum": np.fmin,
     "power": np.power,
@@ -199,8 +207,8 @@ _BINARY_INT: dict[str, Operation] = {
     "floor_divide": np.floor_divide,
     "ceil_divide": _two(_ceil_divide_int),
     "ceil_divide_unsigned": _unsigned(_ceil_divide_unsigned),
-    "max": np.maximum,
-    "min": np.minimum,
+    "max": _maximum,
+    "min": _minimum,
     "max_unsigned": _unsigned(np.maximum),
     "min_unsigned": _unsigned(np.minimum),
     "power": _two(_power_int),
