@@ -1,12 +1,12 @@
 """An npu op as the verifier reads it: nothing is assumed to be there, and what is missing or malformed is named."""
 
-from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
 from torch_mlir import ir
 
 from polystage.dialects.npu.linear import BoxRow, Indices, box_rows
+from polystage.dialects.npu.memo import memoised
 from polystage.dialects.npu.signatures import Signature
 from polystage.dialects.npu.spaces import Memory, element_bytes, memory_of
 
@@ -143,7 +143,7 @@ def _memref_of(role: str, each: ir.Type) -> MemRef:
     return memref
 
 
-@lru_cache(maxsize=512)
+@memoised
 def _memref(each: ir.Type) -> MemRef | str:
     """Facts about a memref type, or what is wrong with it."""
     memref = ir.MemRefType(each)

@@ -1,11 +1,12 @@
 """Affine maps as coefficients, and the values that index operands take over the loops around an instruction."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
 from torch_mlir import ir
+
+from polystage.dialects.npu.memo import memoised
 
 
 class Row(NamedTuple):
@@ -70,7 +71,7 @@ class Sum(NamedTuple):
         return (self.const + sum(point) for point in product(*axes))
 
 
-@lru_cache(maxsize=512)
+@memoised
 def rows(affine_map: ir.AffineMap) -> tuple[Row, ...] | None:
     """The results of ``affine_map`` as coefficients; None when one of them is not linear."""
     result: list[Row] = []
@@ -84,7 +85,7 @@ def rows(affine_map: ir.AffineMap) -> tuple[Row, ...] | None:
     return tuple(result)
 
 
-@lru_cache(maxsize=1024)
+@memoised
 def box_rows(affine_map: ir.AffineMap, sizes: tuple[int, ...]) -> tuple[BoxRow, ...] | None:
     """The results of ``affine_map`` over the box; None when one of them is not linear."""
     found = rows(affine_map)
@@ -205,7 +206,7 @@ def _constant_loop(operation: ir.Operation) -> Loop | None:
     return Loop(lower, step, -(-(upper - lower) // step))
 
 
-@lru_cache(maxsize=256)
+@memoised
 def _constant(affine_map: ir.AffineMap) -> int | None:
     """The value of a map with one constant result; None for any other."""
     results = affine_map.results

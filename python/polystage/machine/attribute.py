@@ -19,7 +19,7 @@ def to_attribute(machine: Machine) -> ir.DictAttr:
     return attribute
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def from_attribute(attribute: ir.Attribute) -> Machine:
     """The machine that ``to_attribute`` wrote; raises UserError when a hand-edited one is wrong."""
     if not isinstance(attribute, ir.DictAttr):
