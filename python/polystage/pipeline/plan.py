@@ -231,8 +231,10 @@ def _trial(anchor: str, element: Element) -> str:
     log = DiagnosticLog()
     context = ir.Context.current
     assert context is not None
+    emitted, context.emit_error_diagnostics = context.emit_error_diagnostics, True
     with context.attach_diagnostic_handler(log.handle), suppress(ir.MLIRError):
         manager.run(_EMPTY[anchor]())
+    context.emit_error_diagnostics = emitted
     return log.errors[0].message if log.errors else ""
 
 

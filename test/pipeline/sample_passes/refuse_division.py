@@ -24,6 +24,6 @@ class RefuseDivision(Pass):
         for division in found:
             if self.how == "raise":
                 raise UserError("there is no divider", notes=["multiply by the reciprocal"])
-            ctx.error(division, "there is no divider", [(division.operands[0].owner, "the dividend"), "multiply"])
+            ctx.error(division, "there is no divider", [(division.operands[0], "the dividend"), "multiply"])
             if self.how == "stop":
                 raise PassFailure
