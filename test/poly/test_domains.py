@@ -31,7 +31,11 @@ def test_count(extents: list[int], text: str) -> None:
     assert poly.count(poly.image(function)) == len({value(function, p) for p in points(extents)})
 
 
-@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5), st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.integers(-5, 5), st.integers(-5, 5), st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=4
+    )
+)
 def test_union_of_boxes(rectangles: list[tuple[int, int, int, int]]) -> None:
     domains = [poly.Domain.of_bounds(("x", "y"), ((x, x + w - 1), (y, y + h - 1))) for x, y, w, h in rectangles]
     cells = {c for x, y, w, h in rectangles for c in product(range(x, x + w), range(y, y + h))}

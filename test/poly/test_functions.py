@@ -66,7 +66,9 @@ def test_image_and_bounds(extents: list[int], text: str) -> None:
 @given(boxes(2), maps(2))
 def test_injective(extents: list[int], text: str) -> None:
     function = access(text, extents)
-    assert poly.injective(function) == (len({value(function, p) for p in points(extents)}) == len(list(points(extents))))
+    assert poly.injective(function) == (
+        len({value(function, p) for p in points(extents)}) == len(list(points(extents)))
+    )
 
 
 @given(boxes(2), maps(2), st.integers(1, 4), st.integers(1, 4))

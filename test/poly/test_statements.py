@@ -177,8 +177,13 @@ def test_a_data_dependent_write_hides_nothing(statements: Statements) -> None:
       }
       return
     }"""
-    flow = {(d.source, d.sink): pairs(d.relation) for d in poly.dependences(statements(scatter), "x") if d.kind == "RAW"}
-    assert flow == {(0, 2): {((p,), (p,)) for p in range(4)}, (1, 2): {((q,), (p,)) for q in range(2) for p in range(4)}}
+    flow = {
+        (d.source, d.sink): pairs(d.relation) for d in poly.dependences(statements(scatter), "x") if d.kind == "RAW"
+    }
+    assert flow == {
+        (0, 2): {((p,), (p,)) for p in range(4)},
+        (1, 2): {((q,), (p,)) for q in range(2) for p in range(4)},
+    }
 
 
 @pytest.mark.parametrize("text", [MATMUL, STAGED])

@@ -14,12 +14,11 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch_mlir import ir
 
-from polystage.interp.arith import DTYPES, evaluator, to_type
+from polystage.interp.arith import evaluator, to_type
+from polystage.interp.memory import DTYPES, Array
 
-Array = NDArray[Any]
 Index = Callable[[Sequence[Any]], Any]
 _MEMORY = ("affine.load", "affine.store", "memref.load", "memref.store")
 

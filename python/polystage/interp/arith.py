@@ -5,26 +5,14 @@ range, i1 as 0 or 1, an index as int64. The operation is the one of MLIR, so i1 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 from torch_mlir import ir
 
-Array = NDArray[Any]
-Function = Callable[..., Array]
+from polystage.interp.memory import DTYPES, Array
 
-DTYPES: Mapping[str, np.dtype[Any]] = {
-    "f32": np.dtype(np.float32),
-    "f16": np.dtype(np.float16),
-    "bf16": np.dtype(ml_dtypes.bfloat16),
-    "i32": np.dtype(np.int32),
-    "i8": np.dtype(np.int8),
-    "i1": np.dtype(np.bool_),
-}
-"""How the elements of a memref are stored."""
+Function = Callable[..., Array]
 
 _WIDTHS = {"i1": 1, "i8": 8, "i32": 32, "index": 64}
 
