@@ -19,8 +19,10 @@ EXTREMUM = {
     "arith.minsi": LESS,
 }
 # predicate -> (direction, whether a later equal element wins)
-FLOAT_PREDICATE = {2: (GREATER, False), 9: (GREATER, False), 3: (GREATER, True), 10: (GREATER, True)}
-FLOAT_PREDICATE |= {4: (LESS, False), 11: (LESS, False), 5: (LESS, True), 12: (LESS, True)}
+FLOAT_PREDICATE = {
+    **{2: (GREATER, False), 9: (GREATER, False), 3: (GREATER, True), 10: (GREATER, True)},
+    **{4: (LESS, False), 11: (LESS, False), 5: (LESS, True), 12: (LESS, True)},
+}
 INTEGER_PREDICATE = {4: (GREATER, False), 5: (GREATER, True), 2: (LESS, False), 3: (LESS, True)}
 UEQ, EQ = 8, 0
 
@@ -42,7 +44,7 @@ def match_arg_extremum(op: ir.Operation, position: int) -> ArgExtremum | None:
     ``k' = select(cmp(x, m), index, k)`` with ``m' = extremum(x, m)``, where m starts as the identity of the extremum.
     """
     inputs, _ = segments(op)
-    arguments = list(op.regions[0].blocks[0].arguments)
+    arguments: list[ir.Value] = list(op.regions[0].blocks[0].arguments)
     select = defining_op(yielded(op)[position])
     if select is None or select.name != "arith.select" or select.operands[2] != arguments[inputs + position]:
         return None
@@ -97,7 +99,7 @@ def index_of_extremum(op: ir.Operation, pattern: ArgExtremum, extremum: ir.Value
     start = filled(ir.RankedTensorType.get(shape, type_), nowhere)
 
     def body(arguments: Sequence[ir.Value]) -> Sequence[ir.Value]:
-        known = dict(zip(list(block.arguments)[:inputs], arguments[:inputs], strict=True))
+        known = dict(zip(block.arguments, arguments[:inputs], strict=False))
         element, index = clone_slice([pattern.element, pattern.index], block, known)
         found = _equal(element, arguments[inputs])
         candidate = ir.Operation.create("arith.select", [type_], [found, index, nowhere]).result

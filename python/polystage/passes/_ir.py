@@ -1,6 +1,6 @@
 """Small questions to the IR that several passes ask."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from torch_mlir import ir
@@ -18,7 +18,7 @@ class NotSupportedError(Exception):
 
 
 @contextmanager
-def reported(ctx: PassContext) -> Iterator[None]:
+def reported(ctx: PassContext) -> Generator[None]:
     """Turn the first ``NotSupportedError`` raised inside into an error of the pass."""
     try:
         yield

@@ -1,6 +1,7 @@
 """Reading and building ``linalg.generic``."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch_mlir import ir
 
@@ -48,9 +49,9 @@ def parallel(rank: int) -> ir.Attribute:
     return ir.ArrayAttr.get([ir.Attribute.parse("#linalg.iterator_type<parallel>")] * rank)
 
 
-def clone_slice(values: Sequence[ir.Value], block: ir.Block, mapping: Mapping[ir.Value, ir.Value]) -> list[ir.Value]:
+def clone_slice(values: Sequence[ir.Value], block: ir.Block, mapping: Mapping[Any, ir.Value]) -> list[ir.Value]:
     """``values``, computed in ``block``, computed again at the insertion point with its arguments mapped."""
-    known = dict(mapping)
+    known: dict[ir.Value, ir.Value] = dict(mapping)
 
     def cloned(value: ir.Value) -> ir.Value:
         if value in known:

@@ -165,11 +165,11 @@ def _without(rank: int, dim: int) -> ir.AffineMap:
 
 def _buffer(tensor: ir.Value, *, read_only: bool) -> ir.Value:
     type_ = ir.RankedTensorType(tensor.type)
-    marks = {"read_only": ir.UnitAttr.get()} if read_only else {}
+    marks: dict[str, ir.Attribute] = {"read_only": ir.UnitAttr.get()} if read_only else {}
     memref = ir.MemRefType.get(list(type_.shape), type_.element_type)
     return ir.Operation.create("bufferization.to_buffer", [memref], [tensor], marks).result
 
 
 def _tensor(memref: ir.Value, type_: ir.Type) -> ir.Value:
-    marks = {"restrict": ir.UnitAttr.get(), "writable": ir.UnitAttr.get()}
+    marks: dict[str, ir.Attribute] = {"restrict": ir.UnitAttr.get(), "writable": ir.UnitAttr.get()}
     return ir.Operation.create("bufferization.to_tensor", [type_], [memref], marks).result

@@ -6,7 +6,7 @@ from torch_mlir import ir
 
 from polystage.pipeline import Pass, PassContext
 
-from ._ir import main_function, reported
+from ._ir import defining_op, main_function, reported, walk
 
 RESULT = "bufferize.result"
 
@@ -15,7 +15,8 @@ RESULT = "bufferize.result"
 class NameArrays(Pass):
     """Name the results ``output0``, ``output1`` ... and the allocated arrays ``t0``, ``t1`` ... in program order.
 
-    Results are the arguments that ``buffer-results-to-out-params`` marked ``bufferize.result``.
+    An allocation moves to its first use. Results are the arguments that ``buffer-results-to-out-params`` marked
+    ``bufferize.result``.
 
     Before:
     ```mlir
@@ -24,7 +25,8 @@ class NameArrays(Pass):
     ```
     After:
     ```mlir
-    func.func @main(%x: memref<8xf32> {...}, %y: memref<8xf32> {polystage.kind = "output", polystage.name = "output0"}) {
+    func.func @main(%x: memref<8xf32> {...},
+                    %y: memref<8xf32> {polystage.kind = "output", polystage.name = "output0"}) {
       %a = memref.alloc() {polystage.name = "t0"} : memref<8xf32>
     ```
 
@@ -37,16 +39,32 @@ class NameArrays(Pass):
         with op.context, reported(ctx):
             func = main_function(op)
             _name_arguments(func)
-            for count, alloc in enumerate(_allocs(func)):
+            for count, alloc in enumerate(_in_order_of_use(func)):
                 if "alignment" in alloc.attributes:
                     del alloc.attributes["alignment"]
                 alloc.attributes["polystage.name"] = ir.StringAttr.get(f"t{count}")
                 ctx.statistic("arrays")
 
 
-def _allocs(func: ir.Operation) -> list[ir.Operation]:
-    block = func.regions[0].blocks[0]
-    return [view.operation for view in block.operations if view.operation.name == "memref.alloc"]
+def _in_order_of_use(func: ir.Operation) -> list[ir.Operation]:
+    """The allocations, each moved in front of the first nest that uses it."""
+    ordered: list[ir.Operation] = []
+    pending = {op for op in _operations(func) if op.name == "memref.alloc"}
+    for nest in _operations(func):
+        if nest.name != "affine.for" or not pending:
+            continue
+        for inner in walk(nest):
+            for operand in inner.operands:
+                alloc = defining_op(operand)
+                if alloc in pending:
+                    alloc.move_before(nest)
+                    pending.discard(alloc)
+                    ordered.append(alloc)
+    return ordered
+
+
+def _operations(func: ir.Operation) -> list[ir.Operation]:
+    return [view.operation for view in func.regions[0].blocks[0].operations]
 
 
 def _name_arguments(func: ir.Operation) -> None:

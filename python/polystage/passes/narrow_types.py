@@ -93,8 +93,9 @@ def _narrow_signature(func: ir.Operation, types: _Narrowing) -> None:
             old = str(ir.ShapedType(type_).element_type) if isinstance(type_, ir.ShapedType) else str(type_)
             attributes[position]["polystage.dtype"] = ir.StringAttr.get(old)
     func.attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(entry) for entry in attributes])
-    narrow = [[types.of(t, lambda: func.location) for t in side] for side in (signature.inputs, signature.results)]
-    func.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(*narrow))
+    inputs = [types.of(type_, lambda: func.location) for type_ in signature.inputs]
+    results = [types.of(type_, lambda: func.location) for type_ in signature.results]
+    func.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(inputs, results))
 
 
 def _argument_attributes(func: ir.Operation, count: int) -> list[dict[str, ir.Attribute]]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 _TENSORS = (
-    "narrow-types"
+    "inline,symbol-dce,canonicalize,verify-linalg"  # sizes that are constants become static
+    ",narrow-types"
     ",func.func(refback-generalize-tensor-concat,refback-generalize-tensor-pad)"
     ",convert-tensor-to-linalg"
     ",canonicalize"  # never cse: it shares initial values again
@@ -27,7 +28,7 @@ _NESTS = (
 )
 
 ALIASES: Mapping[str, str] = {
-    "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS}",
+    "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS},verify-normal-form",
     "to-placed": "refine-domains,map-banks,stage",
     "to-npu": "lower-to-npu,allocate",  # addresses last: lowering makes the temporaries
 }

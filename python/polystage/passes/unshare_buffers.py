@@ -75,8 +75,9 @@ def _own_destinations(op: ir.Operation, ctx: PassContext) -> None:
                 op.operands[position] = _empty(op, operand.type)
                 ctx.statistic("emptied")
         elif op.name in ("tensor.insert_slice", "bufferization.to_buffer") and not _is_initial(operand):
-            op.operands[position] = _copy(op, operand)
-            ctx.statistic("copied")
+            undefined = _is_undefined(operand)
+            op.operands[position] = _empty(op, operand.type) if undefined else _copy(op, operand)
+            ctx.statistic("emptied" if undefined else "copied")
         _own(op, position, ctx)
 
 
@@ -112,6 +113,14 @@ def _is_initial(value: ir.Value) -> bool:
     if op.name == "tensor.insert_slice":
         return len(list(value.uses)) == 1 and _is_initial(op.operands[1])
     return op.name in FRESH
+
+
+def _is_undefined(value: ir.Value) -> bool:
+    """Whether ``value`` is a slice of a ``tensor.empty``."""
+    op = defining_op(value)
+    if op is None or op.name not in ("tensor.extract_slice", "tensor.empty"):
+        return False
+    return op.name == "tensor.empty" or _is_undefined(op.operands[0])
 
 
 def _own(op: ir.Operation, position: int, ctx: PassContext) -> None:
