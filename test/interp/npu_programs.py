@@ -24,25 +24,25 @@ def memref(shape: Sequence[int], element: str, memory: str = "dram") -> str:
     return f"memref<{''.join(f'{size}x' for size in shape)}{element}{space}>"
 
 
-def parse(body: str, arguments: Sequence[Argument] = (), *, target: str = "edge", verified: bool = True) -> ir.Module:
+def parse(body: str, arguments: Sequence[Argument] = (), *, target: str = "edge", limits: bool = True) -> ir.Module:
     """``@main`` with the given arguments (``%name``) and body.
 
-    Without ``verified`` the npu dialect is unknown to MLIR, so that programs which its verifier refuses get through.
+    Without ``limits`` the verifier does not know the machine, so that instructions too large for it get through.
     """
-    context = ir.Context()
-    if verified:
-        dialects.register(context)
-    else:
-        context.allow_unregistered_dialects = True
     signature = ", ".join(
         f'%{name}: {memref(shape, element)} {{polystage.name = "{name}", polystage.kind = "{kind}"}}'
         for name, kind, shape, element in arguments
     )
+    function = f"func.func @main({signature}) {{\n{body}\nreturn\n}}"
+    context = ir.Context()
+    dialects.register(context)
     with context:
         described = machine.to_attribute(machine.load(target))
-        # The target is attached first, so that the verifier knows the machine.
-        header = f"module attributes {{polystage.target = {described}}}"
-        return ir.Module.parse(f"{header} {{\nfunc.func @main({signature}) {{\n{body}\nreturn\n}}\n}}")
+        if limits:
+            return ir.Module.parse(f"module attributes {{polystage.target = {described}}} {{\n{function}\n}}")
+        module = ir.Module.parse(function)
+        module.operation.attributes["polystage.target"] = described
+        return module
 
 
 def run(
@@ -51,12 +51,12 @@ def run(
     arrays: Sequence[Array] = (),
     *,
     target: str = "edge",
-    verified: bool = True,
+    limits: bool = True,
     listeners: Sequence[Listener] = (),
     shadow: bool = True,
 ) -> None:
     """Parse and execute."""
-    module = parse(body, arguments, target=target, verified=verified)
+    module = parse(body, arguments, target=target, limits=limits)
     npu.execute(module, arrays, listeners=listeners, shadow=shadow)
 
 

@@ -90,7 +90,7 @@ def check(
     sizes: Sequence[int] | None = None,
     trips: int = 3,
     bound: float = 0.0,
-    verified: bool = True,
+    limits: bool = True,
     **attributes: str,
 ) -> None:
     """Run ``op`` in a loop over made-up operands (the first is written) and compare the whole destination.
@@ -118,7 +118,7 @@ def check(
     lines.append(transfer(operands[0], ("out", memref(placed[0].shape, specs[0].element)), placed[0].shape))
     arguments = [(f"in_{p.spec.name}", "input", p.shape, p.spec.element) for p in placed]
     arguments.append(("out", "output", placed[0].shape, specs[0].element))
-    run("\n".join(lines), arguments, [*arrays, result], verified=verified)
+    run("\n".join(lines), arguments, [*arrays, result], limits=limits)
 
     want = arrays[0].copy()
     for iv in range(trips):
@@ -244,7 +244,8 @@ def test_select(element: str) -> None:
 def test_memset(element: str) -> None:
     value = {"f32": "1.7 : f32", "bf16": "1.7 : f32"}.get(element, "1 : i32")
     number = np.asarray(float(value.split()[0]))
-    check("memset", [Spec("d", element, ALL)], lambda before: np.broadcast_to(number, before.shape), element, value=value)
+    specs = [Spec("d", element, ALL)]
+    check("memset", specs, lambda before: np.broadcast_to(number, before.shape), element, value=value)
 
 
 @pytest.mark.parametrize("element", ["i32", "f32"])
@@ -284,7 +285,7 @@ def test_matmul(element: str, accumulate: bool, rank: int) -> None:
         name = f"{element} {rank} {seed}"
         fits = rank < 5  # of so many dims a made-up result may leave its PSUM bank, which means nothing to the executor
         expected = contraction(accumulate)
-        check("matmul", specs, expected, name, rank=rank, bound=1e-5, verified=fits, accumulate=flag)
+        check("matmul", specs, expected, name, rank=rank, bound=1e-5, limits=fits, accumulate=flag)
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16", "i32", "i8", "i1"])

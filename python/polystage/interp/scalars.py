@@ -60,7 +60,7 @@ def binary(name: str, kind: Kind) -> Operation:
 
 def unary(name: str, kind: Kind) -> Operation:
     """Operation ``name`` of one operand. Raises KeyError where it is not defined on data of that kind."""
-    if name in TESTS:
+    if name in TESTS and kind == "float":
         return TESTS[name]
     return (_UNARY_FLOAT if kind == "float" else _UNARY_INT)[name]
 
