@@ -33,7 +33,7 @@ def dependences(statements: Sequence[Statement], array: str) -> tuple[Dependence
 
     In one iteration of a statement its loads come before its stores. A data-dependent write may or may not happen, so
     it hides no earlier one. isl's flow analysis grows faster than linearly with the statements that share a buffer:
-    ask array by array; 2-5 ms for a dozen statements.
+    ask array by array; 2-6 ms an array.
     """
     reads = _accesses(array, ((i, r) for i, s in enumerate(statements) for r in s.reads))
     writes = _accesses(array, ((i, w) for i, s in enumerate(statements) for w in s.writes))

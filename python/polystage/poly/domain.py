@@ -27,12 +27,12 @@ class Domain:
 
     @staticmethod
     def box(names: Sequence[str], extents: Sequence[int]) -> "Domain":
-        """``0 <= names[i] < extents[i]``; 38 us with seven dimensions."""
+        """``0 <= names[i] < extents[i]``; 27 us with seven dimensions."""
         return Domain.of_bounds(names, [(0, extent - 1) for extent in extents])
 
     @staticmethod
     def of_bounds(names: Sequence[str], bounds: Sequence[tuple[int, int]]) -> "Domain":
-        """``bounds[i][0] <= names[i] <= bounds[i][1]``; costs what :meth:`box` costs."""
+        """``bounds[i][0] <= names[i] <= bounds[i][1]``; costs what :meth:`box` does."""
         points = isl.Set.universe(isl.Space.set_alloc(CONTEXT, 0, len(bounds)))
         for i, (low, high) in enumerate(bounds):
             points = points.lower_bound_val(_SET, i, val(low)).upper_bound_val(_SET, i, val(high))
@@ -83,7 +83,7 @@ def count(domain: Domain) -> int:
 
 
 def equal_sets(a: Domain, b: Domain) -> bool:
-    """Whether ``a`` and ``b`` hold the same points, whatever their names; 10-100 us."""
+    """Whether ``a`` and ``b`` hold the same points, whatever their names; at once for boxes, else 30-100 us."""
     if a.is_box and b.is_box:
         return a.bounds == b.bounds
     return a.set.is_equal(b.set)

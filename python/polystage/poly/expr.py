@@ -90,10 +90,10 @@ class Form(dict[int, Fraction]):
 
 def linear_form(aff: isl.Aff, count: int) -> Form:
     """``aff`` over its ``count`` dimensions, its floors (:func:`floors`, numbered from ``count``) and the constant."""
-    form = {i: _fraction(aff.get_coefficient_val(type_in, i)) for i in range(count)}
-    form |= {count + i: _fraction(aff.get_coefficient_val(type_div, i)) for i in range(aff.dim(type_div))}
-    form[CONSTANT] = _fraction(aff.get_constant_val())
-    return Form({atom: coefficient for atom, coefficient in form.items() if coefficient})
+    values = [(i, aff.get_coefficient_val(type_in, i)) for i in range(count)]
+    values += [(count + i, aff.get_coefficient_val(type_div, i)) for i in range(aff.dim(type_div))]
+    values.append((CONSTANT, aff.get_constant_val()))
+    return Form({atom: _fraction(value) for atom, value in values if not value.is_zero()})
 
 
 def floors(aff: isl.Aff, count: int) -> list[Form]:

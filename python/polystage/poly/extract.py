@@ -63,7 +63,7 @@ def _operations(block: ir.Block) -> Iterator[ir.Operation]:
 
 
 def statements(func: ir.Operation) -> tuple[Statement, ...]:
-    """All statements of ``func`` in program order; about 10 us an access.
+    """All statements of ``func`` in program order; 35-55 us an access, all loops and operations included.
 
     Loops have step 1 and bounds that are affine maps of enclosing induction variables. A block of operations that
     neither load nor store is no statement.

@@ -15,7 +15,7 @@ def divisors(accesses: Sequence[Access]) -> dict[str, tuple[int, ...]]:
     """For each dimension of the accesses' one domain the divisors at which splitting it removes mod and floordiv.
 
     They are found where a single dimension is divided (``floor(q/8)``, ``q mod 8``), in increasing order, each a
-    multiple of the one before; a dimension whose divisors do not divide each other is left out. 10 us an index.
+    multiple of the one before; a dimension whose divisors do not divide each other is left out. 20 us an index.
     """
     names = accesses[0].domain.names
     found: dict[str, set[int]] = {}
