@@ -25,7 +25,7 @@ def generic(
     iterators: ir.Attribute,
     body: Callable[[Sequence[ir.Value]], Sequence[ir.Value]],
 ) -> ir.Operation:
-    """A ``linalg.generic`` on tensors at the insertion point; ``operands`` are (inputs, outputs).
+    """A ``linalg.generic`` at the insertion point; ``operands`` are (inputs, outputs), on tensors it has results.
 
     ``body`` gets the block arguments and returns what is yielded.
     """
@@ -36,7 +36,8 @@ def generic(
         "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(inputs), len(outputs)]),
     }
     every = [*inputs, *outputs]
-    op = ir.Operation.create("linalg.generic", [v.type for v in outputs], every, attributes, regions=1)
+    results = [v.type for v in outputs if isinstance(v.type, ir.RankedTensorType)]
+    op = ir.Operation.create("linalg.generic", results, every, attributes, regions=1)
     elements = [ir.ShapedType(v.type).element_type if isinstance(v.type, ir.ShapedType) else v.type for v in every]
     block = op.regions[0].blocks.append(*elements, arg_locs=[op.location] * len(every))
     with ir.InsertionPoint(block):
@@ -113,9 +114,13 @@ def extents_of(op: ir.Operation) -> dict[int, int]:
 
 def filled(type_: ir.Type, value: ir.Value) -> ir.Value:
     """A tensor of ``type_`` with ``value`` everywhere."""
-    rank = ir.RankedTensorType(type_).rank
     empty = ir.Operation.create("tensor.empty", [type_]).result
-    return generic(([], [empty]), [ir.AffineMap.get_identity(rank)], parallel(rank), lambda _: [value]).result
+    attributes = {"operandSegmentSizes": ir.DenseI32ArrayAttr.get([1, 1])}
+    op = ir.Operation.create("linalg.fill", [type_], [value, empty], attributes, regions=1)
+    block = op.regions[0].blocks.append(value.type, value.type, arg_locs=[op.location] * 2)
+    with ir.InsertionPoint(block):
+        ir.Operation.create("linalg.yield", [], [block.arguments[0]])
+    return op.result
 
 
 def fill_value(value: ir.Value) -> ir.Attribute | None:

@@ -5,21 +5,20 @@ from collections.abc import Mapping
 _TENSORS = (
     "inline,symbol-dce,canonicalize,verify-linalg"  # sizes that are constants become static
     ",narrow-types"
-    ",func.func(refback-generalize-tensor-concat,refback-generalize-tensor-pad)"
-    ",convert-tensor-to-linalg"
-    ",canonicalize"  # never cse: it shares initial values again
+    ",insert-slices"
+    ",canonicalize"  # never cse: it shares initial values
     ",split-results"
     ",lower-tm-tensor"
-    ",unshare-buffers"  # last: what comes before shares initial values
+    ",unshare-buffers"  # last: what comes before it shares initial values
 )
 _BUFFERS = (
     "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map}"
     ",buffer-results-to-out-params{hoist-static-allocs=1 modify-public-functions=1 add-result-attr=1}"
     ",canonicalize"
-    ",func.func(refback-munge-memref-copy,linalg-generalize-named-ops)"  # memref.copy -> linalg.copy -> generic
+    ",lower-copies"
 )
 _NESTS = (
-    "func.func(convert-linalg-to-affine-loops)"
+    "func.func(linalg-generalize-named-ops,convert-linalg-to-affine-loops)"
     ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
     ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
     ",normalize-nests"

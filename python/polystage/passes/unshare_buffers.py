@@ -8,7 +8,7 @@ from torch_mlir import ir
 from polystage.pipeline import Pass, PassContext
 
 from ._ir import defining_op, functions, walk
-from ._linalg import generic, parallel
+from ._linalg import generic, parallel, segments, yielded
 
 FRESH = frozenset(("tensor.empty", "linalg.fill", "linalg.broadcast"))
 """Operations that make the initial value of a destination and are cheaper to repeat than to copy."""
@@ -71,7 +71,7 @@ def _own_destinations(op: ir.Operation, ctx: PassContext) -> None:
     for position in destinations(op):
         operand = op.operands[position]
         if op.name == "linalg.generic" and not _reads_destination(op, position):
-            if not _is_fresh(operand, ("tensor.empty",)):
+            if not _is_empty(operand):
                 op.operands[position] = _empty(op, operand.type)
                 ctx.statistic("emptied")
         elif op.name in ("tensor.insert_slice", "bufferization.to_buffer") and not _is_initial(operand):
@@ -100,9 +100,17 @@ def _reads_destination(op: ir.Operation, position: int) -> bool:
     return any(True for _ in block.arguments[position].uses)
 
 
-def _is_fresh(value: ir.Value, names: Sequence[str] | frozenset[str] = FRESH) -> bool:
+def _is_empty(value: ir.Value) -> bool:
     op = defining_op(value)
-    return op is not None and op.name in names
+    return op is not None and op.name == "tensor.empty"
+
+
+def _is_fresh(op: ir.Operation) -> bool:
+    """Whether ``op`` makes a tensor from at most a scalar or a vector."""
+    if op.name != "linalg.generic":
+        return op.name in FRESH
+    scalar = defining_op(yielded(op)[0])
+    return segments(op) == (0, 1) and scalar is not None and scalar.block != op.regions[0].blocks[0]
 
 
 def _is_initial(value: ir.Value) -> bool:
@@ -112,7 +120,7 @@ def _is_initial(value: ir.Value) -> bool:
         return False
     if op.name == "tensor.insert_slice":
         return len(list(value.uses)) == 1 and _is_initial(op.operands[1])
-    return op.name in FRESH
+    return _is_fresh(op)
 
 
 def _is_undefined(value: ir.Value) -> bool:
@@ -126,7 +134,7 @@ def _is_undefined(value: ir.Value) -> bool:
 def _own(op: ir.Operation, position: int, ctx: PassContext) -> None:
     """Repeat a fresh destination that has other users, and the fresh values it is made from."""
     source = defining_op(op.operands[position])
-    if source is None or source.name not in FRESH:
+    if source is None or not _is_fresh(source):
         return
     if len(list(source.results[0].uses)) > 1:
         with ir.InsertionPoint(op):
@@ -162,5 +170,5 @@ def _copy(before: ir.Operation, value: ir.Value) -> ir.Value:
 
 def _erase_unused(root: ir.Operation) -> None:
     for op in reversed(walk(root)):
-        if op.name in FRESH and not any(True for _ in op.results[0].uses):
+        if op.name.startswith(("tensor.", "linalg.")) and len(op.results) and not any(True for _ in op.results[0].uses):
             op.erase()

@@ -59,8 +59,8 @@ def _problems(func: ir.Operation) -> Iterator[tuple[str, ir.Operation]]:
             yield f"argument {argument.arg_number}: {problem}", func
             return
     for op in walk(func):
-        results = [] if _is_static_cast(op) else op.results
-        problem = _operation_problem(op) or next(filter(None, (_type_problem(r.type) for r in results)), None)
+        problems = (_type_problem(result.type) for result in op.results if not _is_static_cast(op))
+        problem = _operation_problem(op) or next(filter(None, problems), None)
         if problem is not None:
             yield problem, op
 
