@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch_mlir import ir
 
 from polystage import dialects, machine, storage
-from polystage.compilation import OnStage, lower, plan
+from polystage.compilation import OnStage, Stage, lower, plan
 from polystage.compiled import Compiled
 from polystage.errors import UserError
 from polystage.reference import Eager, Jit, Reference
@@ -39,8 +39,35 @@ def compile(
 
     Raises UserError for a model, target or option that cannot be compiled.
     """
-    size = machine.parse_bytes(sbuf) if isinstance(sbuf, str) else sbuf
-    stages = plan(str(target), size, strategy or {})
+    stages = _stages(target, sbuf, strategy)
+    return _compile(model, inputs, stages, dtype, name or _name_of(model), on_stage)
+
+
+def compile_argument(
+    text: str,
+    target: str | Path = "trainium1",
+    sbuf: int | str | None = None,
+    strategy: Mapping[str, str] | None = None,
+    dtype: str | None = None,
+    *,
+    on_stage: OnStage = lambda stage: None,
+) -> Compiled:
+    """`compile` for what a user names on the command line: a zoo name, ``file.py:function`` or a file."""
+    stages = _stages(target, sbuf, strategy)
+    on_stage("load")
+    from polystage.importers import load_model_argument
+
+    loaded = load_model_argument(text)
+    return _compile(loaded.model, loaded.inputs, stages, dtype, loaded.name, on_stage)
+
+
+def _stages(target: str | Path, sbuf: int | str | None, strategy: Mapping[str, str] | None) -> Sequence[Stage]:
+    return plan(str(target), machine.parse_bytes(sbuf) if isinstance(sbuf, str) else sbuf, strategy or {})
+
+
+def _compile(
+    model: Any, inputs: Sequence[Any], stages: Sequence[Stage], dtype: str | None, name: str, on_stage: OnStage
+) -> Compiled:
     on_stage("import")
     if dtype:
         from polystage.importers import eager
@@ -49,10 +76,10 @@ def compile(
     imported = _import(model, tuple(inputs))
     lowered = lower(imported.module.operation, stages, on_stage)
     on_stage("report")
-    described = measure.Subject(name or _name_of(model), lowered.levels, {**imported.seconds, **lowered.seconds})
+    subject = measure.Subject(name, lowered.levels, {**imported.seconds, **lowered.seconds})
     weights = _weights_of(imported)
     return Compiled(
-        measure.collect(described),
+        measure.collect(subject),
         lowered.levels,
         weights,
         flatten=imported.flatten,
@@ -93,7 +120,8 @@ def _reference(model: Any, inputs: tuple[Any, ...], imported: "Imported", jit: J
         return jit
     example = inputs or (model.example_inputs or ((),))[0]
     narrow = any(argument.dtype in ("bf16", "f16") for argument in imported.arguments)
-    return Eager(model, tuple(example), narrow, imported.flatten)
+    reference = "PyTorch eager in f32" if narrow else "PyTorch eager"
+    return Eager(model, tuple(example), narrow, imported.flatten, reference)
 
 
 def load(directory: str | Path) -> Compiled:
