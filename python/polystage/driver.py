@@ -6,7 +6,7 @@ Start-up is paid by every lit test: this file imports neither torch nor, before 
 import os
 import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -104,6 +104,7 @@ class _Driver:
         self.registry = registry
         self.file = _STDIN if settings.input == "-" else settings.input
         self.text = _read(settings.input)
+        self.reproducer = settings.reproducer
 
     def run(self) -> int:
         settings = self.settings
@@ -131,7 +132,7 @@ class _Driver:
         try:
             plan = plan_pipeline(self.settings.pipeline, self.registry, apart=self.settings.apart)
         except UnknownPassError as unknown:
-            raise unknown if unknown.close else _unknown_option(unknown) from None
+            raise _unknown_flag(unknown.name, self.registry) from None
         chosen = self.settings.print_before | self.settings.print_after
         if chosen:
             from polystage.pipeline.observe import check_chosen
@@ -149,15 +150,19 @@ class _Driver:
             if module is None:
                 return _Outcome(None, log.items)
             parsed = Timing("Parser", perf_counter() - start)
-            with Reproducer(self.command(plan), part.text, self.settings.reproducer):
+            with Reproducer(self.command(plan), part.text, self.reproducer):
                 result = run_plan(module, plan, log, self.instrumentation())
             start = perf_counter()
             text = self.assembly(module)
             timings = (parsed, *result.timings, Timing("Output", perf_counter() - start))
             return _Outcome(text, result.diagnostics, "", timings, result.statistics)
         except PassFailure as failure:
+            self.reproducer = ""  # later parts leave the file alone
             notes = getattr(failure, "__notes__", []) if isinstance(failure, InvalidIR) else []
             return _Outcome(None, failure.diagnostics, "\n".join((failure.position, *notes)))
+        except Exception:
+            print(render(log.items, self.sources), file=sys.stderr, end="\n" if log.items else "")
+            raise
         finally:
             handler.detach()
 
@@ -200,7 +205,6 @@ class _Driver:
 
     def report(self, parts: Sequence[Part], outcomes: Sequence[_Outcome]) -> int:
         """Print diagnostics, or compare them with those expected; then times and statistics. Returns the status."""
-        sources = {self.file: self.text.split("\n")}
         status = 0
         for part, outcome in zip(parts, outcomes, strict=True):
             if self.settings.verify_diagnostics:
@@ -211,9 +215,13 @@ class _Driver:
                 shown = [*outcome.diagnostics, *position]
                 status |= outcome.text is None
             if shown:
-                print(render(shown, sources), file=sys.stderr)
+                print(render(shown, self.sources), file=sys.stderr)
         self.report_measurements(outcomes)
         return int(status)
+
+    @property
+    def sources(self) -> Mapping[str, Sequence[str]]:
+        return {self.file: self.text.split("\n")}
 
     def unexpected(self, part: Part, outcome: _Outcome) -> list[Diagnostic]:
         from polystage.pipeline.expected import expectations, mismatches
@@ -229,23 +237,26 @@ class _Driver:
         from polystage.pipeline.observe import statistics_report, timing_report
 
         if self.settings.timing:
-            print(timing_report([item for outcome in outcomes for item in outcome.timings]), file=sys.stderr)
+            print(timing_report(item for outcome in outcomes for item in outcome.timings), file=sys.stderr)
         if self.settings.statistics:
             from polystage.pipeline.manual import manual_of
 
             def describe(pass_name: str, name: str) -> str:
                 return manual_of(self.registry[pass_name]).statistics.get(name, "")
 
-            statistics = [item for outcome in outcomes for item in outcome.statistics]
-            print(statistics_report(statistics, describe), file=sys.stderr)
+            counted = (item for outcome in outcomes for item in outcome.statistics)
+            print(statistics_report(counted, describe), file=sys.stderr)
 
 
-def _unknown_option(unknown: UnknownPassError) -> UserError:
+def _unknown_flag(name: str, registry: Registry) -> UserError:
+    """An unknown pass may be a misspelt option of the driver."""
     import difflib
 
-    close = difflib.get_close_matches(unknown.name, SWITCHES, n=1)
-    hint = f"did you mean {SWITCHES[close[0]].usage}?" if close else "--help lists options and passes"
-    return UserError(f"{unknown.message}; {hint}")
+    known = {known: f"'{known}'" for known in (*registry, *registry.aliases)}
+    known |= {switch.name: switch.usage for switch in SWITCHES.values()}
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {known[close[0]]}?" if close else "--help lists options and passes"
+    return UserError(f"unknown pass '{name}'; {hint}")
 
 
 def _read(path: str) -> str:

@@ -1,7 +1,7 @@
 """What a user may watch while a pipeline runs: IR around passes, wall times, statistics."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from torch_mlir import ir
 
@@ -50,29 +50,34 @@ def check_chosen(plan: Plan, chosen: frozenset[str]) -> None:
         raise UserError(f"cannot print the IR around '{name}': it is not in the pipeline")
 
 
-def timing_report(timings: Sequence[Timing]) -> str:
-    """A table of wall times, in the order of running."""
-    total = sum(timing.seconds for timing in timings)
-    rows = [*timings, Timing("Total", total)]
-    body = (f"  {row.seconds:9.4f} ({100 * row.seconds / (total or 1):5.1f}%)  {row.name}" for row in rows)
+def timing_report(timings: Iterable[Timing]) -> str:
+    """A table of wall times by name, in the order of running."""
+    seconds: dict[str, float] = {}
+    for item in timings:
+        seconds[item.name] = seconds.get(item.name, 0.0) + item.seconds
+    total = sum(seconds.values())
+    rows = (f"  {time:9.4f} ({100 * time / (total or 1):5.1f}%)  {name}" for name, time in seconds.items())
     return _report(
         "Execution time report",
         f"  Total Execution Time: {total:.4f} seconds\n",
         "  ----Wall Time----  ----Name----",
-        *body,
+        *rows,
+        f"  {total:9.4f} (100.0%)  Total",
     )
 
 
-def statistics_report(statistics: Sequence[Statistic], describe: Callable[[str, str], str]) -> str:
+def statistics_report(statistics: Iterable[Statistic], describe: Callable[[str, str], str]) -> str:
     """A table of statistics by pass; ``describe`` gives the meaning of a statistic of a pass."""
-    lines: list[str] = []
-    last = ""
+    counts: dict[str, dict[str, int]] = {}
     for item in statistics:
-        if item.pass_name != last:
-            lines.append(item.pass_name)
-            last = item.pass_name
-        meaning = describe(item.pass_name, item.name)
-        lines.append(f"  (S) {item.value:9d} {item.name}{f' - {meaning}' if meaning else ''}")
+        counted = counts.setdefault(item.pass_name, {})
+        counted[item.name] = counted.get(item.name, 0) + item.value
+    lines: list[str] = []
+    for pass_name, counted in counts.items():
+        lines.append(pass_name)
+        for name, value in counted.items():
+            meaning = describe(pass_name, name)
+            lines.append(f"  (S) {value:9d} {name}{f' - {meaning}' if meaning else ''}")
     return _report("Pass statistics report", *lines)
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from types import TracebackType
 
+from polystage.errors import UserError
 from polystage.pipeline.base import InvalidIR, PassFailure
 
 
@@ -16,7 +17,10 @@ class Reproducer:
     """
 
     def __init__(self, command: Sequence[str], text: str, path: str = "") -> None:
-        """``command`` is the program with its options; the name of the file is added to it."""
+        """``command`` is the program with its options; the name of the file is added to it.
+
+        :raises UserError: on entering, if ``path`` cannot be written.
+        """
         self._command = command
         self._text = text
         self._requested = path
@@ -45,8 +49,11 @@ class Reproducer:
         import shlex
 
         command = " ".join(map(shlex.quote, (*self._command, path)))
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"// {command}\n{self._text}")
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"// {command}\n{self._text}")
+        except OSError as error:
+            raise UserError(f"cannot write the reproducer: {(error.strerror or str(error)).lower()}", path) from None
         self.path = path
 
 

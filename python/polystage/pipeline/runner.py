@@ -67,13 +67,14 @@ def run_pipeline(
     log = DiagnosticLog()
     context = module.context
     with context:
-        context.emit_error_diagnostics = True
+        emitted, context.emit_error_diagnostics = context.emit_error_diagnostics, True
         handler = context.attach_diagnostic_handler(log.handle)
         try:
             plan = plan_pipeline(pipeline, registry, apart=on_after is not None)
             return run_plan(module, plan, log, Instrumentation(verify_each=verify_each, after=on_after))
         finally:
             handler.detach()
+            context.emit_error_diagnostics = emitted
 
 
 def run_plan(module: ir.Operation, plan: Plan, log: DiagnosticLog, around: Instrumentation) -> PipelineResult:
