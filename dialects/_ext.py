@@ -47,7 +47,7 @@ def irdl_text(dialect: type[ext.Dialect]) -> str:
     with ir.Context(), ir.Location.unknown():
         module = dialect._emit_module()
         PassManager.parse("builtin.module(canonicalize,cse)").run(module.operation)
-        return str(module).rstrip() + "\n"
+        return "".join(f"{line.rstrip()}\n" for line in str(module).rstrip().splitlines())
 
 
 def verifier(check: Callable[[ir.Operation], str | None]) -> Callable[[Any], bool]:

@@ -27,8 +27,9 @@ class ScalarStep:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One npu op. ``maps[i]`` belongs to ``memrefs[i]``; ``reads`` and ``writes`` are positions in ``memrefs``.
+    """One npu op, for as long as its module lives.
 
+    ``maps[i]`` belongs to ``memrefs[i]``; ``reads`` and ``writes`` are positions in ``memrefs``.
     ``roles[i]`` names ``memrefs[i]`` as the op's documentation does; ``attributes`` holds the remaining attributes as
     Python values; ``token`` is the value that ``dma_wait`` waits for, or that a transfer returns.
     """

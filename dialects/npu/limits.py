@@ -144,7 +144,8 @@ def _check_bank(instruction: Parsed, dst: View, machine: "Machine") -> None:
         if (first + low) // bank != (first + high) // bank:
             raise Illegal(
                 f"dst: bytes {(first + low) % bank} to {(first + low) % bank + high - low} from the start of a bank "
-                f"cross its end, a PSUM bank of {machine.name} has {bank} bytes; align the buffer at {address}"
+                f"cross its end, a PSUM bank of {machine.name} has {bank} bytes; move the buffer from {address}, "
+                "or cut the box"
             )
 
 
