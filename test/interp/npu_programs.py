@@ -24,8 +24,15 @@ def memref(shape: Sequence[int], element: str, memory: str = "dram") -> str:
     return f"memref<{''.join(f'{size}x' for size in shape)}{element}{space}>"
 
 
-def parse(body: str, arguments: Sequence[Argument] = (), *, target: str = "edge", limits: bool = True) -> ir.Module:
-    """``@main`` with the given arguments (``%name``) and body.
+def parse(
+    body: str,
+    arguments: Sequence[Argument] = (),
+    *,
+    target: str = "edge",
+    limits: bool = True,
+    constants: str = "",
+) -> ir.Module:
+    """``@main`` with the given arguments (``%name``) and body, after ``constants`` (``memref.global``).
 
     Without ``limits`` the verifier does not know the machine, so that instructions too large for it get through.
     """
@@ -33,7 +40,7 @@ def parse(body: str, arguments: Sequence[Argument] = (), *, target: str = "edge"
         f'%{name}: {memref(shape, element)} {{polystage.name = "{name}", polystage.kind = "{kind}"}}'
         for name, kind, shape, element in arguments
     )
-    function = f"func.func @main({signature}) {{\n{body}\nreturn\n}}"
+    function = f"{constants}func.func @main({signature}) {{\n{body}\nreturn\n}}"
     context = ir.Context()
     dialects.register(context)
     with context:
@@ -54,9 +61,10 @@ def run(
     limits: bool = True,
     listeners: Sequence[Listener] = (),
     shadow: bool = True,
+    constants: str = "",
 ) -> None:
     """Parse and execute."""
-    module = parse(body, arguments, target=target, limits=limits)
+    module = parse(body, arguments, target=target, limits=limits, constants=constants)
     npu.execute(module, arrays, listeners=listeners, shadow=shadow)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from npu_programs import alloc, identity, instruction, memref, parse, run, transfer, wait
+from npu_programs import Array, alloc, identity, instruction, memref, parse, run, transfer, wait
 from torch_mlir import ir
 
 from polystage.errors import UserError
@@ -18,7 +18,7 @@ X = ("x", "input", BOX, "f32")
 OUT = ("out", "output", BOX, "f32")
 
 
-def data() -> np.ndarray:
+def data() -> Array:
     return np.arange(32, dtype=np.float32).reshape(BOX)
 
 
@@ -271,7 +271,7 @@ def test_element_that_a_map_writes_twice() -> None:
         npu.execute(module, [data(), np.zeros(BOX, np.float32)])
 
 
-def refused(arguments: list[np.ndarray]) -> str:
+def refused(arguments: list[Array]) -> str:
     with pytest.raises(UserError) as caught:
         npu.execute(parse("", [X, OUT]), arguments)
     return caught.value.message

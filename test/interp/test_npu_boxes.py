@@ -13,6 +13,9 @@ from npu_programs import Array, alloc, instruction, memref, random_array, run, t
 from polystage.interp.memory import DTYPES
 
 F32 = np.float32
+Values = list[Array]
+Expected = Callable[[Values], Any]
+"""From the values of the destination before and of the sources, each in the shape of the box, to what is written."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def place(rng: np.random.Generator, spec: Spec, sizes: Sequence[int], trips: int
 def check(
     op: str,
     specs: Sequence[Spec],
-    expected: Callable[..., Any],
+    expected: Expected,
     seed: str,
     /,
     *,
@@ -93,10 +96,7 @@ def check(
     limits: bool = True,
     **attributes: str,
 ) -> None:
-    """Run ``op`` in a loop over made-up operands (the first is written) and compare the whole destination.
-
-    ``expected`` takes the values of the destination before and of the sources, each in the shape of the box.
-    """
+    """Run ``op`` in a loop over made-up operands (the first is written) and compare the whole destination."""
     rng = np.random.default_rng(zlib.crc32(f"{op} {seed}".encode()))
     sizes = sizes or [int(size) for size in rng.integers(1, 6 if rank < 5 else 4, rank)]
     placed = [place(rng, spec, sizes, trips) for spec in specs]
@@ -124,7 +124,7 @@ def check(
     for iv in range(trips):
         values = [array[p.indices(sizes, iv)] for array, p in zip(arrays[1:], placed[1:], strict=True)]
         where = placed[0].indices(sizes, iv)
-        want[where] = convert(expected(want[where], *values), want.dtype)
+        want[where] = convert(expected([want[where], *values]), want.dtype)
     if bound:
         np.testing.assert_allclose(result.astype(F32), want.astype(F32), rtol=bound, atol=bound)
     else:
@@ -152,20 +152,20 @@ FLOATS = ("f32", "bf16", "f16")
 def test_tensor_tensor(dst: str, a: str, b: str) -> None:
     for seed in range(3):
         specs = [Spec("d", dst, ALL), Spec("a", a, ALL, "psum", True), Spec("b", b, ALL, may_broadcast=True)]
-        check("tensor_tensor", specs, lambda _, a, b: wide(a) * wide(b), f"{dst} {a} {b} {seed}", op='"multiply"')
+        check("tensor_tensor", specs, lambda v: wide(v[1]) * wide(v[2]), f"{dst} {a} {b} {seed}", op='"multiply"')
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16", "i32"])
 def test_comparison_writes_truth_values(element: str) -> None:
     specs = [Spec("d", "i1", ALL), Spec("a", element, ALL), Spec("b", element, ALL, may_broadcast=True)]
-    check("tensor_tensor", specs, lambda _, a, b: wide(a) > wide(b), element, op='"is_gt"')
+    check("tensor_tensor", specs, lambda v: wide(v[1]) > wide(v[2]), element, op='"is_gt"')
 
 
 @pytest.mark.parametrize("op", ["and", "or", "xor"])
 def test_logic_on_truth_values(op: str) -> None:
     specs = [Spec("d", "i1", ALL), Spec("a", "i1", ALL), Spec("b", "i1", ALL)]
     logic = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}[op]
-    check("tensor_tensor", specs, lambda _, a, b: logic(a, b), "", op=f'"{op}"')
+    check("tensor_tensor", specs, lambda v: logic(v[1], v[2]), "", op=f'"{op}"')
 
 
 @pytest.mark.parametrize(("dst", "src"), [("f32", "f32"), ("bf16", "f32"), ("f32", "bf16"), ("bf16", "bf16")])
@@ -173,27 +173,28 @@ def test_tensor_scalar_with_numbers(dst: str, src: str) -> None:
     attributes = {"op0": '"subtract"', "scalar0": "1.5 : f32", "reverse0": "true"}
     attributes |= {"op1": '"multiply"', "scalar1": "0.3 : f32", "reverse1": "false"}
     specs = [Spec("d", dst, ALL), Spec("s", src, ALL, may_broadcast=True)]
-    check("tensor_scalar", specs, lambda _, x: (F32(1.5) - wide(x)) * F32(0.3), f"{dst} {src}", **attributes)
+    check("tensor_scalar", specs, lambda v: (F32(1.5) - wide(v[1])) * F32(0.3), f"{dst} {src}", **attributes)
 
 
 def test_tensor_scalar_with_one_value_per_lane() -> None:
     attributes = {"op0": '"max"', "reverse0": "false", "op1": '"divide"', "reverse1": "true"}
     specs = [Spec("d", "f32", ALL), Spec("s", "f32", ALL), Spec("k0", "f32", (0,)), Spec("k1", "bf16", (0,))]
-    check("tensor_scalar", specs, lambda _, x, k0, k1: wide(k1) / np.maximum(x, k0), "", **attributes)
+    check("tensor_scalar", specs, lambda v: wide(v[3]) / np.maximum(v[1], v[2]), "", **attributes)
 
 
 def test_tensor_scalar_on_integers_and_truth_values() -> None:
     attributes = {"op0": '"is_ge"', "scalar0": "3 : i32", "reverse0": "false"}
     attributes |= {"op1": '"xor"', "scalar1": "1 : i32", "reverse1": "false"}
     specs = [Spec("d", "i1", ALL), Spec("s", "i32", ALL)]
-    check("tensor_scalar", specs, lambda _, x: ~(x >= 3), "", **attributes)
+    check("tensor_scalar", specs, lambda v: ~(v[1] >= 3), "", **attributes)
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16"])
 def test_scalar_tensor_tensor(element: str) -> None:
     specs = [Spec("d", element, ALL), Spec("a", element, ALL), Spec("k", "f32", (0,)), Spec("b", element, ALL)]
 
-    def expected(_: Array, a: Array, k: Array, b: Array) -> Array:
+    def expected(values: Values) -> Array:
+        _, a, k, b = values
         return wide(a) * k + wide(b)
 
     check("scalar_tensor_tensor", specs, expected, element, op0='"multiply"', op1='"add"')
@@ -203,9 +204,9 @@ def test_scalar_tensor_tensor(element: str) -> None:
 def test_activation(dst: str, src: str) -> None:
     specs = [Spec("d", dst, ALL), Spec("s", src, ALL, "psum")]
     numbers = {"scale": "0.5 : f32", "bias": "0.25 : f32", "func": '"exp"'}
-    check("activation", specs, lambda _, x: np.exp(wide(x) * F32(0.5) + F32(0.25)), f"{dst} {src}", **numbers)
+    check("activation", specs, lambda v: np.exp(wide(v[1]) * F32(0.5) + F32(0.25)), f"{dst} {src}", **numbers)
     specs.append(Spec("b", "f32", (0,)))
-    check("activation", specs, lambda _, x, b: np.tanh(wide(x) + b), f"{dst} {src}", func='"tanh"')
+    check("activation", specs, lambda v: np.tanh(wide(v[1]) + v[2]), f"{dst} {src}", func='"tanh"')
 
 
 @pytest.mark.parametrize("name", ["add", "max", "min", "multiply"])
@@ -215,9 +216,9 @@ def test_tensor_reduce(name: str, dst: str, src: str) -> None:
     for kept in ((0, 1), (0, 2), (0,)):
         axes = tuple(d for d in ALL if d not in kept)
 
-        def expected(before: Array, x: Array, axes: tuple[int, ...] = axes) -> Array:
-            x = wide(x)
-            return np.broadcast_to(fold.reduce(x, axis=axes, keepdims=True, dtype=x.dtype), before.shape)
+        def expected(values: Values, axes: tuple[int, ...] = axes) -> Array:
+            x = wide(values[1])
+            return np.broadcast_to(fold.reduce(x, axis=axes, keepdims=True, dtype=x.dtype), x.shape)
 
         bound = 0.0 if dst == "i32" or name in ("max", "min") else 2**-7 if dst == "bf16" else 1e-5
         specs = [Spec("d", dst, kept), Spec("s", src, ALL)]
@@ -230,14 +231,14 @@ CASTS = [*product(FLOATS, FLOATS), *product(("i32", "i8", "i1"), ("f32", "bf16",
 @pytest.mark.parametrize(("dst", "src"), [*CASTS, *product(FLOATS, ("i32", "i1"))])
 def test_tensor_copy_casts(dst: str, src: str) -> None:
     specs = [Spec("d", dst, ALL), Spec("s", src, ALL, may_broadcast=True)]
-    check("tensor_copy", specs, lambda _, x: wide(x) * 1, f"{dst} {src}")
+    check("tensor_copy", specs, lambda v: wide(v[1]) * 1, f"{dst} {src}")
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16", "i32", "i1"])
 def test_select(element: str) -> None:
     specs = [Spec("d", element, ALL), Spec("p", "i1", ALL, may_broadcast=True)]
     specs += [Spec("a", element, ALL), Spec("b", element, ALL, "psum", may_broadcast=True)]
-    check("select", specs, lambda _, p, a, b: np.where(p, a, b), element)
+    check("select", specs, lambda v: np.where(v[1], v[2], v[3]), element)
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16", "i32", "i8", "i1"])
@@ -245,7 +246,7 @@ def test_memset(element: str) -> None:
     value = {"f32": "1.7 : f32", "bf16": "1.7 : f32"}.get(element, "1 : i32")
     number = np.asarray(float(value.split()[0]))
     specs = [Spec("d", element, ALL)]
-    check("memset", specs, lambda before: np.broadcast_to(number, before.shape), element, value=value)
+    check("memset", specs, lambda v: np.broadcast_to(number, v[0].shape), element, value=value)
 
 
 @pytest.mark.parametrize("element", ["i32", "f32"])
@@ -261,13 +262,14 @@ def test_iota_with_modulo(element: str) -> None:
 def test_transpose(element: str) -> None:
     for seed in range(3):
         specs = [Spec("d", element, (1, 0), "psum"), Spec("s", element, (0, 1))]
-        check("transpose", specs, lambda _, x: x, f"{element} {seed}", rank=2)
+        check("transpose", specs, lambda v: v[1], f"{element} {seed}", rank=2)
 
 
-def contraction(accumulate: bool) -> Callable[[Array, Array, Array], Array]:
+def contraction(accumulate: bool) -> Expected:
     """In the shape of the box, where ``dst`` is the same for all of K: the value that the last write leaves."""
 
-    def expected(before: Array, stationary: Array, moving: Array) -> Array:
+    def expected(values: Values) -> Array:
+        before, stationary, moving = values
         total = (wide(stationary) * wide(moving)).sum(axis=0, keepdims=True)
         return np.broadcast_to(total + before[:1] if accumulate else total, before.shape)
 

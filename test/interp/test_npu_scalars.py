@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,11 +20,11 @@ ROUGH = ("expm1", "log1p")
 """MLIR compiles these as exp(x) - 1 and log(1 + x), which lose all digits near 0."""
 
 
-def pairs(values: Sequence[float], dtype: type) -> tuple[Array, Array]:
+def pairs(values: Sequence[float], dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """All pairs of the given values, and random ones."""
     x, y = (grid.ravel() for grid in np.meshgrid(np.array(values, dtype), np.array(values, dtype), indexing="ij"))
     rng = np.random.default_rng(1)
-    if dtype is np.float32:
+    if dtype == np.float32:
         more = [(rng.standard_normal(256) * 10.0 ** rng.integers(-3, 3, 256)).astype(dtype) for _ in range(2)]
     else:
         more = [rng.integers(-(2**31), 2**31, 256).astype(dtype), rng.integers(-1000, 1000, 256).astype(dtype)]
@@ -55,15 +57,19 @@ def nest(position: int, op: ScalarOp, mlir: MlirOp, element: str, count: int, re
     }}"""
 
 
-def defined(op: ScalarOp, x: Array, y: Array) -> Array:
-    """Where MLIR says what the integer operation gives."""
-    if op.name in ("divide", "remainder", "floor_divide", "ceil_divide"):
-        return (y != 0) & ~((x == -(2**31)) & (y == -1))
-    if op.name in ("divide_unsigned", "remainder_unsigned", "ceil_divide_unsigned"):
-        return y != 0
-    if op.name.startswith("shift"):
-        return (y >= 0) & (y < 32)
-    return np.ones(x.shape, np.bool_)
+def domain(pair: tuple[ScalarOp, MlirOp]) -> str:
+    """The kind of operands for which MLIR says what an integer operation gives."""
+    name = pair[0].name
+    return "shift" if "shift" in name else "divide" if "divide" in name or "remainder" in name else "any"
+
+
+def tame(kind: str, x: Array, y: Array) -> tuple[Array, Array]:
+    """``x`` and ``y`` brought into such a domain."""
+    if kind == "shift":
+        return x, y % 32
+    if kind == "divide":
+        return np.where(x == -(2**31), 5, x).astype(x.dtype), np.where(y == 0, -3, y).astype(y.dtype)
+    return x, y
 
 
 def run(op: ScalarOp, kind: scalars.Kind, x: Array, y: Array) -> Array:
@@ -77,7 +83,7 @@ def run(op: ScalarOp, kind: scalars.Kind, x: Array, y: Array) -> Array:
 def test_float_operations_are_those_of_mlir(arity: int) -> None:
     ops = [(op, op.float_op) for op in SCALAR_OPS.values() if op.float_op and op.arity == arity]
     ops = [(op, mlir) for op, mlir in ops if op.name not in scalars.TESTS and op.name not in ROUGH]
-    x, y = pairs(SPECIAL, np.float32)
+    x, y = pairs(SPECIAL, scalars.FLOAT)
     for (op, _), want in zip(ops, compiled(ops, "f32", x, y), strict=True):
         got = run(op, "float", x, y)
         assert got.dtype == want.dtype, op.name
@@ -99,14 +105,13 @@ def assert_close(name: str, got: Array, want: Array) -> None:
 @pytest.mark.parametrize("arity", [1, 2])
 def test_integer_operations_are_those_of_mlir(arity: int) -> None:
     ops = [(op, op.int_op) for op in SCALAR_OPS.values() if op.int_op and op.arity == arity and op.name != "power"]
-    x, y = pairs(WHOLE, np.int32)
-    for op, mlir in ops:
-        where = defined(op, x, y)
-        a, b = x[where].copy(), y[where].copy()
-        (want,) = compiled([(op, mlir)], "i32", a, b)
-        got = run(op, "int", a, b)
-        assert got.dtype == want.dtype, op.name
-        np.testing.assert_array_equal(got, want, err_msg=op.name)
+    for _, group in groupby(sorted(ops, key=domain), domain):
+        same = list(group)
+        x, y = tame(domain(same[0]), *pairs(WHOLE, scalars.INT))
+        for (op, _), want in zip(same, compiled(same, "i32", x, y), strict=True):
+            got = run(op, "int", x, y)
+            assert got.dtype == want.dtype, op.name
+            np.testing.assert_array_equal(got, want, err_msg=op.name)
 
 
 @pytest.mark.parametrize("name", ROUGH)
@@ -128,7 +133,7 @@ def test_tests_of_numbers() -> None:
 
 
 def test_integer_power_wraps_around() -> None:
-    x, y = pairs((0, 1, -1, 2, -3, 7, 2**31 - 1), np.int32)
+    x, y = pairs((0, 1, -1, 2, -3, 7, 2**31 - 1), scalars.INT)
     y %= 40
     want = [(int(a) ** int(b) + 2**31) % 2**32 - 2**31 for a, b in zip(x, y, strict=True)]
     np.testing.assert_array_equal(scalars.binary("power", "int")(x, y, None), want)
@@ -149,7 +154,7 @@ def test_the_engines_own_operations() -> None:
 
 
 @pytest.mark.parametrize("kind", ["float", "int"])
-def test_every_operation_of_the_table_is_implemented_where_it_is_defined(kind: scalars.Kind) -> None:
+def test_every_operation_of_the_table_is_implemented_where_it_is_defined(kind: Literal["float", "int"]) -> None:
     for op in SCALAR_OPS.values():
         find = scalars.unary if op.arity == 1 else scalars.binary
         if op.defined_on(kind):

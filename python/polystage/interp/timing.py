@@ -8,8 +8,8 @@ are ready: read after write, write after read and write after write, between buf
 The costs. ``matmul``: max(N, least) cycles for N moving columns x the factor of the element type, plus loading the
 stationary operand; ``transpose`` is a product with the identity, whose N is the lanes of its source. Vector, scalar and
 gpsimd engines: elements per lane x inputs that are whole tensors / rate, plus a fixed part. A transfer: a fixed part
-plus bytes / bandwidth, which falls with the size of its descriptors; a descriptor is a run of bytes contiguous in DRAM,
-at least one for each lane. Sources: TARGETS.md and the target's own file.
+plus bytes / bandwidth, which falls with the size of its descriptors; a descriptor is a run of bytes that lies
+contiguous at both ends, so that each lane has its own. Sources: TARGETS.md and the target's own file.
 """
 
 from collections import Counter as Tally
@@ -125,26 +125,21 @@ class Timeline:
     def _transfer_us(self, site: Site, views: Sequence[Array]) -> float:
         dma = self.machine.dma
         size = views[0].nbytes
-        descriptors = max(
-            _descriptors(operand, view) for operand, view in zip(site.operands[:2], views[:2], strict=True)
-        )
+        descriptors = _descriptors(views[0], views[1])
         engines = min(dma.engines, descriptors)
         rate = engines * dma.bytes_per_s_per_engine * dma.efficiency_at(size / descriptors)
         return dma.fixed_ns / 1e3 + size / min(rate, self.machine.dram.bytes_per_s) * 1e6
 
 
-def _descriptors(operand: Operand, view: Array) -> int:
-    """Contiguous runs of ``view`` in DRAM; on chip the number of lanes it touches."""
-    pitch = operand.buffer.memory.pitch
-    if pitch:
-        return prod(extent for extent, stride in zip(view.shape, view.strides, strict=True) if stride >= pitch)
-    run = view.itemsize
-    for stride, extent in sorted(zip(view.strides, view.shape, strict=True)):
+def _descriptors(source: Array, target: Array) -> int:
+    """Number of runs that lie contiguous in both views; the lanes of a memory are never next to each other."""
+    run = source.itemsize
+    for there, here, extent in sorted(zip(source.strides, target.strides, source.shape, strict=True)):
         if extent > 1:
-            if stride != run:
+            if (there, here) != (run, run):
                 break
             run *= extent
-    return view.nbytes // run
+    return source.nbytes // run
 
 
 def _enter(known: dict[Buffer, _Ready], buffer: Buffer) -> _Ready:
