@@ -158,6 +158,30 @@ class Nest:
         )
 
 
+def signature(nest: Nest) -> tuple[object, ...]:
+    """Equal for nests that differ only in the arrays they use: a key for remembering what was decided for one."""
+    arrays: dict[ir.Value, int] = {}
+
+    def array(value: ir.Value) -> tuple[int, str]:
+        return arrays.setdefault(value, len(arrays)), str(value.type)
+
+    def node_key(node: Node) -> tuple[object, ...]:
+        match node:
+            case Load():
+                return ("load", array(node.access.array), node.access.indices)
+            case Gather():
+                return ("gather", array(node.array), node.indices)
+            case Constant():
+                return ("constant", str(node.value), str(node.type))
+            case Index():
+                return ("index", node.value, str(node.type))
+            case Scalar():
+                return ("scalar", node.name, node.predicate, node.operands, str(node.type))
+
+    store = (array(nest.store.array), nest.store.indices, nest.store.value)
+    return (nest.extents, store, *map(node_key, nest.nodes))
+
+
 def constant_trip(loop: ir.Operation) -> int:
     """Trip count of an ``affine.for`` in normal form (bounds 0 to a constant, step 1)."""
     lower, upper = (ir.AffineMapAttr(loop.attributes[key]).value for key in ("lowerBoundMap", "upperBoundMap"))

@@ -79,14 +79,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Slot:
-    """A temporary buffer: one element for each iteration of ``loops`` on every lane."""
+    """A temporary buffer: one element for each iteration of ``loops`` on every lane.
+
+    ``spread``: its values differ from lane to lane, so that each block of lanes needs elements of its own.
+    """
 
     type: ir.Type
     loops: frozenset[int]
+    spread: bool
 
-    def bytes(self, sizes: Sequence[int]) -> int:
-        """Bytes per lane when the loops have these sizes."""
-        return element_bytes(self.type) * prod(sizes[d] for d in self.loops)
+    def bytes(self, sizes: Sequence[int], blocks: int) -> int:
+        """Bytes per lane when the loops have these sizes and the lane loop takes ``blocks`` blocks of lanes."""
+        return element_bytes(self.type) * prod(sizes[d] for d in self.loops) * (blocks if self.spread else 1)
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Selection:
 class _Value:
     operand: Operand
     type: ir.Type
-    loops: frozenset[int]
+    support: frozenset[int]
 
 
 def select(nest: Nest, node: int, *, lane: int | None, result: ir.Type | None, loops: frozenset[int]) -> Selection:
@@ -146,7 +150,7 @@ class _Chooser:
             node = self.nest.nodes[number]
             match node:
                 case Load():
-                    value = _Value(Tile(number), node.type, self.free(node.access.support))
+                    value = _Value(Tile(number), node.type, node.access.support)
                 case Constant():
                     value = _Value(Immediate(node.value), node.type, frozenset())
                 case Index():
@@ -164,15 +168,15 @@ class _Chooser:
     def free(self, support: frozenset[int]) -> frozenset[int]:
         return support - {self.lane}
 
-    def temporary(self, type_: ir.Type, loops: frozenset[int]) -> _Value:
-        self.slots.append(Slot(type_, loops))
-        return _Value(Temporary(len(self.slots) - 1), type_, loops)
+    def temporary(self, type_: ir.Type, support: frozenset[int]) -> _Value:
+        self.slots.append(Slot(type_, self.free(support), self.lane in support))
+        return _Value(Temporary(len(self.slots) - 1), type_, support)
 
-    def target(self, into: _Value | None, type_: ir.Type, loops: frozenset[int]) -> _Value:
-        return into if into is not None else self.temporary(type_, loops)
+    def target(self, into: _Value | None, type_: ir.Type, support: frozenset[int]) -> _Value:
+        return into if into is not None else self.temporary(type_, support)
 
     def step(self, op: str, target: _Value, sources: Sequence[Operand], **details: object) -> _Value:
-        self.steps.append(replace(Step(op, target.operand, tuple(sources), target.loops), **details))
+        self.steps.append(replace(Step(op, target.operand, tuple(sources), self.free(target.support)), **details))
         return target
 
     def copy(self, value: _Value, into: _Value) -> _Value:
@@ -189,43 +193,43 @@ class _Chooser:
     def iota(self, node: Index, into: _Value | None) -> _Value:
         type_ = ir.IntegerType.get_signless(32) if isinstance(node.type, ir.IndexType) else node.type
         into = into if into is not None and into.type == type_ else None
-        return self.step("iota", self.target(into, type_, self.free(node.value.support)), (), value=node.value)
+        return self.step("iota", self.target(into, type_, node.value.support), (), value=node.value)
 
     def gather(self, node: Gather, into: _Value | None) -> _Value:
-        sources, indices, loops = list[Operand](), list[Linear | int](), frozenset[int]()
+        sources, indices, support = list[Operand](), list[Linear | int](), frozenset[int]()
         for index in node.indices:
             if isinstance(index, Linear):
                 indices.append(index)
-                loops |= self.free(index.support)
+                support |= index.support
             else:
                 value = self.tensor(self.emit(index))
                 sources.append(value.operand)
                 indices.append(len(sources) - 1)
-                loops |= value.loops
+                support |= value.support
         into = into if into is not None and into.type == node.type else None
-        target = self.target(into, node.type, loops)
+        target = self.target(into, node.type, support)
         return self.step("gather", target, sources, array=node.array, indices=tuple(indices))
 
     def scalar(self, number: int, node: Scalar, into: _Value | None) -> _Value:
         if node.name in WIDENING:
             inner = self.emit(node.operands[0])
-            return _Value(inner.operand, node.type, inner.loops)
+            return _Value(inner.operand, node.type, inner.support)
         if node.name == "arith.truncf" and self.uses[node.operands[0]] == 1 and self.computed(node.operands[0]):
             wanted = into or None
             value = self.retyped(node.operands[0], node.type, wanted)
-            return _Value(value.operand, node.type, value.loops)
+            return _Value(value.operand, node.type, value.support)
         if node.name == "arith.select":
             return self.select(node, into)
         element = self.type_of(node.operands[0])
         if scalars.cast_is_copy(node.name, str(element), str(node.type)):
             source = self.tensor(self.emit(node.operands[0]))
-            return self.step("tensor_copy", self.target(into, node.type, source.loops), (source.operand,))
+            return self.step("tensor_copy", self.target(into, node.type, source.support), (source.operand,))
         name = scalars.instruction_op(node.name, node.predicate, str(element))
         if name is None:
             raise NotSelectableError(f"{node.name} on {element} has no instruction")
         if scalars.SCALAR_OPS[name].arity == 1:
             source = self.tensor(self.emit(node.operands[0]))
-            return self.step("activation", self.target(into, node.type, source.loops), (source.operand,), ops=(name,))
+            return self.step("activation", self.target(into, node.type, source.support), (source.operand,), ops=(name,))
         return self.binary(name, node, into)
 
     def type_of(self, number: int) -> ir.Type:
@@ -245,8 +249,8 @@ class _Chooser:
 
     def select(self, node: Scalar, into: _Value | None) -> _Value:
         values = [self.tensor(self.emit(operand)) for operand in node.operands]
-        loops = frozenset[int]().union(*(value.loops for value in values))
-        return self.step("select", self.target(into, node.type, loops), [value.operand for value in values])
+        support = frozenset[int]().union(*(value.support for value in values))
+        return self.step("select", self.target(into, node.type, support), [value.operand for value in values])
 
     def binary(self, name: str, node: Scalar, into: _Value | None) -> _Value:
         a, b = self.fused_operand(node, 0), self.fused_operand(node, 1)
@@ -257,13 +261,12 @@ class _Chooser:
         left, right = self.emit(node.operands[0]), self.emit(node.operands[1])
         if isinstance(left.operand, Immediate) and isinstance(right.operand, Immediate):
             left = self.tensor(left)
-        loops = left.loops | right.loops
-        target = self.target(into, node.type, loops)
+        target = self.target(into, node.type, left.support | right.support)
         for source, other, reverse in ((left, right, False), (right, left, True)):
             if (
                 self.is_scalar(other)
                 and not isinstance(source.operand, Immediate)
-                and (source.loops or not other.loops)
+                and (self.free(source.support) or not self.free(other.support))
             ):
                 number = other.operand.value if isinstance(other.operand, Immediate) else None
                 number = None if number is None else _number(number, source.type)
@@ -273,7 +276,7 @@ class _Chooser:
 
     def is_scalar(self, value: _Value) -> bool:
         """Whether an instruction takes the value as one number per lane."""
-        return not value.loops and not isinstance(value.operand, Result)
+        return not self.free(value.support) and not isinstance(value.operand, Result)
 
     def fused_operand(self, node: Scalar, side: int) -> Scalar | None:
         """Operand ``side`` when it can become the first half of a two-operation instruction: used once, float, with a
@@ -286,7 +289,7 @@ class _Chooser:
         if self.instruction(inner) is None or not is_float(inner.type) or inner.type != node.type:
             return None
         first, second = (self.emit(operand) for operand in inner.operands)
-        usable = self.is_scalar(second) and not isinstance(first.operand, Immediate) and bool(first.loops)
+        usable = self.is_scalar(second) and not isinstance(first.operand, Immediate) and bool(self.free(first.support))
         return inner if usable else None
 
     def instruction(self, node: Scalar) -> str | None:
@@ -297,7 +300,7 @@ class _Chooser:
         other = self.emit(node.operands[1 - side])
         first_op = self.instruction(inner)
         assert first_op is not None
-        target = self.target(into, node.type, first.loops | other.loops)
+        target = self.target(into, node.type, first.support | other.support)
         steps, sources = list[Scalarstep](), [first.operand]
         for op, value, reverse in ((first_op, scalar, False), (name, other, side == 1)):
             if isinstance(value.operand, Immediate):

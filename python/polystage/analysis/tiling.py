@@ -109,7 +109,9 @@ class NestTiling:
     def demand(self, sizes: Sequence[int]) -> int:
         """Bytes per lane of SBUF that a tile needs, alignment and temporaries included."""
         total = sum(self._align(buffer.bytes_per_lane(sizes, self.blocks)) for buffer in self.buffers)
-        return total + sum(self._align(slot.bytes(sizes)) for slot in self.slots)
+        lane = self.implementation.lane
+        blocks = 1 if lane is None else ceil(sizes[lane] / self.blocks[lane])
+        return total + sum(self._align(slot.bytes(sizes, blocks)) for slot in self.slots)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -214,7 +216,8 @@ def extra_slots(nest: Nest, implementation: Implementation, selection: Selection
         f32 = ir.F32Type.get()
         kept = frozenset(d for d in nest.parallel if d != implementation.lane)
         type_ = nest.nodes[nest.store.value].type
-        slots += (Slot(f32 if is_float(type_) else type_, kept),)
+        spread = implementation.lane in nest.parallel
+        slots += (Slot(f32 if is_float(type_) else type_, kept, spread),)
         if implementation.lane in nest.reduced:
-            slots += (Slot(f32, frozenset()),)
+            slots += (Slot(f32, frozenset(), False),)
     return slots

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.costs import factor_accesses, nest_ns
+from polystage.analysis.costs import engine_ns, factor_accesses, nest_ns
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
 from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, read_nest, top_nests
 from polystage.analysis.reductions import Product, carried, product_of, reduction_of
@@ -48,7 +48,7 @@ class MapBanks(Pass):
     strategy: str = option(
         "local",
         choices=("local",),
-        help="local: every nest takes its own cheapest implementation; ties go to the outermost loop",
+        help="local: every nest takes the engine and the lanes that are fastest for itself; ties: the outermost loop",
     )
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -57,7 +57,7 @@ class MapBanks(Pass):
         for loop in top_nests(main_function(op)):
             try:
                 nest = read_nest(loop)
-                chosen = min(candidates(nest), key=lambda each: cost(nest, each, machine))
+                chosen = choose(nest, machine)
             except (NotANestError, NotLinearError) as problem:
                 ctx.error(
                     loop, f"nest cannot be mapped to lanes: {problem}; run lower-to-affine and refine-domains first"
@@ -68,6 +68,16 @@ class MapBanks(Pass):
                 continue
             loop.attributes[ATTRIBUTE] = chosen.to_attribute()
             ctx.statistic(chosen.kind, 1)
+
+
+def choose(nest: Nest, machine: Machine) -> Implementation:
+    """The implementation of a nest taken by itself: the engine by engine time, then the lanes by the time of it all."""
+    on_matrix, elsewhere = list[Implementation](), list[Implementation]()
+    for each in candidates(nest):
+        (on_matrix if each.kind == "contraction" else elsewhere).append(each)
+    groups = [group for group in (on_matrix, elsewhere) if group]
+    fastest = min(groups, key=lambda group: min(engine_ns(nest, each, nest.extents, machine) for each in group))
+    return min(fastest, key=lambda each: cost(nest, each, machine))
 
 
 def candidates(nest: Nest) -> Iterator[Implementation]:

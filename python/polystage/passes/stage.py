@@ -1,18 +1,16 @@
 """Decide what is on chip when: tile loops, tile buffers and the transfers between memories."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from torch_mlir import ir
 
-from polystage.analysis.costs import nest_ns
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
-from polystage.analysis.nests import Constant, NotANestError, main_function, read_nest, top_nests
+from polystage.analysis.nests import Constant, NotANestError, main_function, read_nest, signature, top_nests
 from polystage.analysis.selection import NotSelectableError
-from polystage.analysis.tiling import NestTiling, tiling_of
+from polystage.analysis.tiling import tiling_of
 from polystage.machine import Machine, of_module
 from polystage.passes._staging import StagedNest, tensor_name
+from polystage.passes._tile_sizes import Choice, choose, smallest
 from polystage.pipeline import Pass, PassContext, option
 
 
@@ -21,9 +19,9 @@ class Stage(Pass):
     """Decide what is on chip when: tile loops, tile buffers and the transfers between memories.
 
     With `strategy=local` every nest is staged by itself: its operands are brought in tile by tile, the point nest works
-    on tile buffers in SBUF, the result is written back. Tiles start as the whole nest and shrink until buffers,
-    alignment and the temporaries of instruction selection fit; each step halves the loop that costs least extra
-    modelled time for what it frees. A transfer is placed outside of every tile loop that it does not depend on.
+    on tile buffers in SBUF, the result is written back. Tile sizes and the order of tile loops are those of least
+    modelled time, found by local search, for which buffers, alignment and the temporaries of instruction selection
+    fit. A transfer is placed outside of every tile loop that it does not depend on.
 
     Before:
 
@@ -60,6 +58,7 @@ class Stage(Pass):
         machine = of_module(op)
         function = main_function(op)
         constants = _Constants(function)
+        chosen: dict[tuple[object, ...], Choice] = {}
         worst: tuple[int, ir.Operation] | None = None
         for loop in list(top_nests(function)):
             try:
@@ -75,10 +74,12 @@ class Stage(Pass):
             if least > machine.usable_bytes_per_lane:
                 worst = max(worst or (0, loop), (least, loop), key=lambda each: each[0])
                 continue
-            sizes = choose_sizes(tiling, machine)
-            order = choose_order(tiling, sizes, machine)
+            key = (tiling.implementation, *signature(nest))
+            if key not in chosen:
+                chosen[key] = choose(tiling, machine)
+            choice = chosen[key]
             with ir.InsertionPoint(loop), loop.location:
-                staged = StagedNest(tiling, sizes, order, constants)
+                staged = StagedNest(tiling, choice.sizes, choice.order, constants)
                 staged.write()
             ctx.statistic("staged", 1)
             ctx.statistic("tiled", int(bool(staged.order)))
@@ -109,70 +110,6 @@ class _Constants:
                 op = ir.Operation.create("arith.constant", [node.type], [], {"value": attribute})
             self.values[attribute] = op.result
         return self.values[attribute]
-
-
-def smallest(tiling: NestTiling) -> list[int]:
-    """The smallest tile: one iteration, one block of lanes."""
-    return [min(extent, tiling.blocks.get(loop, 1)) for loop, extent in enumerate(tiling.nest.extents)]
-
-
-def choose_sizes(tiling: NestTiling, machine: Machine) -> list[int]:
-    """Tile sizes that fit; from the whole nest downwards, each step the one that costs least time per byte freed."""
-    capacity = machine.usable_bytes_per_lane
-    sizes = [1 if loop in tiling.single else extent for loop, extent in enumerate(tiling.nest.extents)]
-    demand = tiling.demand(sizes)
-    while demand > capacity:
-        before = _least_time(tiling, sizes, machine)
-        steps: list[tuple[float, int, list[int]]] = []
-        for loop in range(len(sizes)):
-            smaller = sizes.copy()
-            smaller[loop] = next_smaller(tiling, loop, sizes[loop])
-            freed = demand - tiling.demand(smaller)
-            if freed > 0:
-                steps.append(((_least_time(tiling, smaller, machine) - before) / freed, loop, smaller))
-        if not steps:
-            return smallest(tiling)
-        sizes = min(steps)[2]
-        demand = tiling.demand(sizes)
-    return sizes
-
-
-def next_smaller(tiling: NestTiling, loop: int, size: int) -> int:
-    """About half of a tile size: whole blocks of lanes, else a divisor of the extent when one is near."""
-    block = tiling.blocks.get(loop, 1)
-    if size > block > 1:
-        return ceil(ceil(size / block) / 2) * block if size > 2 * block else block
-    if size <= 1 or block > 1:
-        return size if block > 1 else 1
-    half = ceil(size / 2)
-    extent = tiling.nest.extents[loop]
-    return next((d for d in range(half, max(1, half // 2), -1) if extent % d == 0), half)
-
-
-def orders(tiling: NestTiling) -> Iterator[list[int]]:
-    """Orders of tile loops worth trying: reductions innermost, and for each buffer the loops that keep it in place."""
-    nest = tiling.nest
-    reduced = [loop for loop in range(len(nest.extents)) if loop not in nest.parallel]
-    parallel = [loop for loop in range(len(nest.extents)) if loop in nest.parallel]
-    seen = set[tuple[int, ...]]()
-    for buffer in (None, *tiling.buffers):
-        held = frozenset[int]() if buffer is None else buffer.loops
-        fixed = [loop for loop in parallel if loop in tiling.single]
-        outer = [loop for loop in parallel if loop in held and loop not in tiling.single]
-        inner = [loop for loop in parallel if loop not in held and loop not in tiling.single]
-        order = (*outer, *inner, *fixed, *reduced)
-        if order not in seen:
-            seen.add(order)
-            yield list(order)
-
-
-def choose_order(tiling: NestTiling, sizes: Sequence[int], machine: Machine) -> list[int]:
-    """The fastest order of tile loops, the first of equals."""
-    return min(orders(tiling), key=lambda order: nest_ns(tiling, sizes, order, machine))
-
-
-def _least_time(tiling: NestTiling, sizes: Sequence[int], machine: Machine) -> float:
-    return min(nest_ns(tiling, sizes, order, machine) for order in orders(tiling))
 
 
 def _too_small(least: int, loop: ir.Operation, machine: Machine) -> str:
