@@ -205,9 +205,9 @@ def _bytes_verdict(report: Report) -> Text:
 
 
 def _check_verdict(check: Check) -> Text:
-    relation = "within" if check.passed else "NOT within"
+    verb = "agree" if check.passed else "disagree"
     text = (
-        f"outputs agree with {check.reference}: max relative error {check.max_rel_error:.2e}"
-        f" {relation} {check.tolerance:.2e}, max absolute error {check.max_abs_error:.2e}"
+        f"outputs {verb} with {check.reference}: relative error {check.max_rel_error:.1e}"
+        f" (limit {check.tolerance:.1e}), absolute {check.max_abs_error:.1e}"
     )
-    return Text.assemble(_mark(check.passed), text if check.passed else text.replace("agree", "disagree", 1))
+    return Text.assemble(_mark(check.passed), text)
