@@ -34,10 +34,12 @@ def window(buffer: Buffer, lanes: slice, columns: slice) -> Window:
 
 
 def bytes_of(part: Window) -> set[int]:
-    places = np.zeros(part.data.shape, np.int64) + part.offset
-    for axis, (extent, stride) in enumerate(zip(part.data.shape, part.data.strides, strict=True)):
-        places += (np.arange(extent) * stride).reshape([-1 if i == axis else 1 for i in range(part.data.ndim)])
-    return {int(place) + i for place in places.ravel() for i in range(part.data.itemsize)}
+    itemsize = part.data.itemsize
+    return {
+        part.offset + sum(i * stride for i, stride in zip(point, part.data.strides, strict=True)) + byte
+        for point in np.ndindex(part.data.shape)
+        for byte in range(itemsize)
+    }
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -121,7 +123,7 @@ def test_no_window_counts_as_checked_while_a_transfer_involves_its_buffer() -> N
 
 def test_owner_ids_start_again_before_they_run_out() -> None:
     memory, shadow = make_memory()
-    ids = set()
+    ids: set[int] = set()
     for i in range(70_000):
         buffer = Buffer(memory, f"b{i}", "i8", (1, 1), (PITCH, 1), 0, 0, 1)
         shadow.adopt(buffer)

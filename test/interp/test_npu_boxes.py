@@ -19,6 +19,20 @@ Expected = Callable[[Values], Any]
 
 
 @dataclass(frozen=True)
+class Box:
+    """The box and the loop around it: ``rank`` dims of random sizes unless given; how exact the result has to be."""
+
+    rank: int = 3
+    sizes: tuple[int, ...] = ()
+    trips: int = 3
+    bound: float = 0.0
+    limits: bool = True
+
+
+STANDARD = Box()
+
+
+@dataclass(frozen=True)
 class Spec:
     """An operand to be made up: which dims of the box it uses, the one that is its lane first."""
 
@@ -70,7 +84,8 @@ def place(rng: np.random.Generator, spec: Spec, sizes: Sequence[int], trips: int
     if len(groups) > 1 and rng.random() < 0.4:  # two dims share one index, as in a flattened image
         groups = [groups[0] + groups[1], *groups[2:]]
     for group in groups or [[]]:
-        row, reach = {}, 0
+        row: dict[int, int] = {}
+        reach = 0
         for d in group:
             row[d] = int(rng.integers(1, 3)) if not row else reach + 1
             reach += row[d] * (sizes[d] - 1)
@@ -87,22 +102,19 @@ def check(
     specs: Sequence[Spec],
     expected: Expected,
     seed: str,
+    box: Box = STANDARD,
     /,
-    *,
-    rank: int = 3,
-    sizes: Sequence[int] | None = None,
-    trips: int = 3,
-    bound: float = 0.0,
-    limits: bool = True,
     **attributes: str,
 ) -> None:
     """Run ``op`` in a loop over made-up operands (the first is written) and compare the whole destination."""
     rng = np.random.default_rng(zlib.crc32(f"{op} {seed}".encode()))
-    sizes = sizes or [int(size) for size in rng.integers(1, 6 if rank < 5 else 4, rank)]
+    sizes = box.sizes or [int(size) for size in rng.integers(1, 6 if box.rank < 5 else 4, box.rank)]
+    trips = box.trips
     placed = [place(rng, spec, sizes, trips) for spec in specs]
     arrays = [random_array(rng, operand.shape, operand.spec.element) for operand in placed]
     result = np.zeros_like(arrays[0])
-    lines, address = [], {"sbuf": 0, "psum": 0}
+    lines: list[str] = []
+    address = {"sbuf": 0, "psum": 0}
     for operand in placed:
         spec = operand.spec
         size = int(np.prod(operand.shape[1:])) * DTYPES[spec.element].itemsize
@@ -118,15 +130,15 @@ def check(
     lines.append(transfer(operands[0], ("out", memref(placed[0].shape, specs[0].element)), placed[0].shape))
     arguments = [(f"in_{p.spec.name}", "input", p.shape, p.spec.element) for p in placed]
     arguments.append(("out", "output", placed[0].shape, specs[0].element))
-    run("\n".join(lines), arguments, [*arrays, result], limits=limits)
+    run("\n".join(lines), arguments, [*arrays, result], limits=box.limits)
 
     want = arrays[0].copy()
     for iv in range(trips):
         values = [array[p.indices(sizes, iv)] for array, p in zip(arrays[1:], placed[1:], strict=True)]
         where = placed[0].indices(sizes, iv)
         want[where] = convert(expected([want[where], *values]), want.dtype)
-    if bound:
-        np.testing.assert_allclose(result.astype(F32), want.astype(F32), rtol=bound, atol=bound)
+    if box.bound:
+        np.testing.assert_allclose(result.astype(F32), want.astype(F32), rtol=box.bound, atol=box.bound)
     else:
         np.testing.assert_array_equal(result, want)
 
@@ -222,7 +234,7 @@ def test_tensor_reduce(name: str, dst: str, src: str) -> None:
 
         bound = 0.0 if dst == "i32" or name in ("max", "min") else 2**-7 if dst == "bf16" else 1e-5
         specs = [Spec("d", dst, kept), Spec("s", src, ALL)]
-        check("tensor_reduce", specs, expected, f"{dst} {kept}", bound=bound, op=f'"{name}"')
+        check("tensor_reduce", specs, expected, f"{dst} {kept}", Box(bound=bound), op=f'"{name}"')
 
 
 CASTS = [*product(FLOATS, FLOATS), *product(("i32", "i8", "i1"), ("f32", "bf16", "i32", "i8", "i1"))]
@@ -255,14 +267,14 @@ def test_iota_with_modulo(element: str) -> None:
     value = "affine_map<(d0, d1, d2)[s0] -> (d0 * 15 + d1 floordiv 2 + (d2 + s0) mod 2)>"
     grid = np.indices(sizes)
     want = grid[0] * 15 + grid[1] // 2 + grid[2] % 2
-    check("iota", [Spec("d", element, ALL)], lambda _: want, element, sizes=sizes, trips=1, value=value)
+    check("iota", [Spec("d", element, ALL)], lambda _: want, element, Box(sizes=sizes, trips=1), value=value)
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16", "i32"])
 def test_transpose(element: str) -> None:
     for seed in range(3):
         specs = [Spec("d", element, (1, 0), "psum"), Spec("s", element, (0, 1))]
-        check("transpose", specs, lambda v: v[1], f"{element} {seed}", rank=2)
+        check("transpose", specs, lambda v: v[1], f"{element} {seed}", Box(rank=2))
 
 
 def contraction(accumulate: bool) -> Expected:
@@ -287,7 +299,7 @@ def test_matmul(element: str, accumulate: bool, rank: int) -> None:
         name = f"{element} {rank} {seed}"
         fits = rank < 5  # of so many dims a made-up result may leave its PSUM bank, which means nothing to the executor
         expected = contraction(accumulate)
-        check("matmul", specs, expected, name, rank=rank, bound=1e-5, limits=fits, accumulate=flag)
+        check("matmul", specs, expected, name, Box(rank, bound=1e-5, limits=fits), accumulate=flag)
 
 
 @pytest.mark.parametrize("element", ["f32", "bf16", "i32", "i8", "i1"])
