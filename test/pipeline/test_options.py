@@ -46,7 +46,7 @@ PASSES = st.builds(
 @given(PASSES)
 def test_round_trip(made: Everything):
     name, _, options = str(made).partition("{")
-    assert name == Everything.name == "test-options"
+    assert name == Everything.pass_name == "test-options"
     assert Everything.from_text(options.removesuffix("}")) == made
 
 

@@ -48,17 +48,16 @@ class InvalidIR(PassFailure):
 class Pass:
     """A transformation or check of one operation; the fields of a subclass are its options.
 
-    One file holds one pass and gives it its name: ``map_banks.py`` is ``map-banks`` (a class that says ``name``
-    keeps it). ``anchor`` is the kind of operation it runs on.
+    One file holds one pass and gives it its ``pass_name``: ``map_banks.py`` is ``map-banks``. (Not ``name``, which
+    is left to options.) ``anchor`` is the kind of operation it runs on.
     """
 
-    name: ClassVar[str] = ""
+    pass_name: ClassVar[str] = ""
     anchor: ClassVar[str] = "builtin.module"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "name" not in vars(cls):
-            cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
+        cls.pass_name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
     def run(self, op: ir.Operation, ctx: "PassContext") -> None:
         """Do it. Report what the user can mend through ``ctx`` or as `UserError`; anything else raised is a bug."""
@@ -70,11 +69,11 @@ class Pass:
 
         :raises UserError: an option that the pass does not have or that cannot have this value.
         """
-        return cls(**read_options(cls.name, options_of(cls), options))
+        return cls(**read_options(cls.pass_name, options_of(cls), options))
 
     def __str__(self) -> str:
         options = write_options(options_of(type(self)), vars(self))
-        return f"{self.name}{{{options}}}" if options else self.name
+        return f"{self.pass_name}{{{options}}}" if options else self.pass_name
 
 
 class PassContext:

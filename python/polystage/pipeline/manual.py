@@ -1,6 +1,7 @@
 """Help from docstrings: what a pass says about itself, taken apart and laid out for a terminal."""
 
 import inspect
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from polystage.pipeline.options import Option, options_of
 from polystage.pipeline.registry import Registry
 
 _WIDTH = 110
+_IN_SENTENCE = re.compile(r"([\w-]+)(?: \(([^)]*)\))?[,.]")
 _SECTIONS = ("Requires", "Refuses", "Statistics")
 
 
@@ -45,7 +47,7 @@ def manual_of(pass_class: type[Pass]) -> Manual:
             line = tail.strip()
         current.append(line)
     return Manual(
-        pass_class.name,
+        pass_class.pass_name,
         pass_class.anchor,
         " ".join(summary.split()),
         "\n".join(body).strip(),
@@ -55,7 +57,9 @@ def manual_of(pass_class: type[Pass]) -> Manual:
 
 
 def _entries(text: str) -> dict[str, str]:
-    """``name: meaning`` lines, with or without a bullet; a line that is no entry continues the one before."""
+    """Names with meanings: ``name: meaning`` lines, where a line that is no entry continues the one before, or one
+    sentence, ``name (meaning), name (meaning).``, or ``none.``
+    """
     found: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
@@ -66,7 +70,9 @@ def _entries(text: str) -> dict[str, str]:
             found[name] = meaning.strip()
         elif name:
             found[name] = f"{found[name]} {line.strip()}".strip()
-    return found
+    if found or text.strip() in ("", "none."):
+        return found
+    return {match[1]: match[2] or "" for match in _IN_SENTENCE.finditer(" ".join(text.split()))}
 
 
 def list_passes(registry: Registry) -> str:
@@ -77,7 +83,7 @@ def list_passes(registry: Registry) -> str:
     if registry.aliases:
         lines.append("\nPipelines:")
         for alias, text in registry.aliases.items():
-            lines += _entry(f"--{alias}", text)
+            lines += _entry(f"--{alias}", text.replace(",", ", "))
     lines.append("\nAny C++ pass of the MLIR bindings is a flag too, for example --canonicalize or --cse.")
     return "\n".join(lines)
 
@@ -124,7 +130,9 @@ def show_help(registry: Registry) -> str:
 
 def _entry(term: str, meaning: str) -> list[str]:
     indent = " " * 34
-    wrapped = textwrap.wrap(meaning, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    wrapped = textwrap.wrap(
+        meaning, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
     head = f"  {term}"
     if not wrapped:
         return [head]

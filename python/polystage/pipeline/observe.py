@@ -16,7 +16,7 @@ EVERY_PASS = "*"
 def names_of(step: PythonStep | CppStep) -> tuple[str, ...]:
     """The names of the passes of ``step``, without options."""
     if isinstance(step, PythonStep):
-        return (step.run.name,)
+        return (step.run.pass_name,)
     return tuple(name.partition("{")[0] for name in step.names)
 
 

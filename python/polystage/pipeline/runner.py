@@ -139,7 +139,7 @@ class _Runner:
         if ctx.failed:
             self.failed(True)
         for name, value in ctx.statistics.items():
-            key = (step.run.name, name)
+            key = (step.run.pass_name, name)
             self.counts[key] = self.counts.get(key, 0) + value
         if self.around.verify_each:
             self.verify(op)
