@@ -1,0 +1,179 @@
+"""Best fit: what it returns is a packing, what it proves infeasible is, and it does not mind many buffers."""
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polystage.alloc import Buffer, Infeasible, Problem, Solution, problem_from_csv, solve, validate
+from polystage.errors import UserError
+
+EXAMPLE = """id,lower,upper,size
+b1,0,3,4
+b2,3,9,4
+b3,0,9,4
+b4,9,21,4
+b5,0,21,4
+"""
+
+
+@st.composite
+def buffers(draw: st.DrawFn, *, pins: bool = False) -> tuple[Buffer, ...]:
+    count = draw(st.integers(0, 14))
+    made: list[Buffer] = []
+    for i in range(count):
+        lower = draw(st.integers(0, 12))
+        alignment = draw(st.sampled_from([1, 1, 2, 4, 6]))
+        size, life = draw(st.integers(0, 9)), draw(st.integers(0, 6))
+        made.append(Buffer(f"b{i}", lower, lower + life, size, alignment))
+    if pins and made:
+        made[0] = Buffer("b0", made[0].lower, made[0].upper, made[0].size, 1, draw(st.integers(0, 5)))
+    return tuple(made)
+
+
+def fits(problem: Problem) -> bool:
+    """Whether a packing exists, by trying every offset of every buffer."""
+    placed: dict[str, int] = {}
+
+    def place(rest: tuple[Buffer, ...]) -> bool:
+        if not rest:
+            return True
+        buffer, *others = rest
+        offsets = [buffer.pin] if buffer.pin is not None else range(0, problem.capacity + 1, buffer.alignment)
+        for offset in offsets:
+            if offset + buffer.size > problem.capacity:
+                continue
+            clear = all(
+                not buffer.overlaps(other)
+                or offset + buffer.size <= placed[other.name]
+                or placed[other.name] + other.size <= offset
+                for other in problem.buffers
+                if other.name in placed
+            )
+            if clear:
+                placed[buffer.name] = offset
+                if place(tuple(others)):
+                    return True
+                del placed[buffer.name]
+        return False
+
+    return place(problem.buffers)
+
+
+@settings(deadline=None)
+@given(buffers(), st.integers(0, 60))
+def test_solutions_are_valid(made: tuple[Buffer, ...], capacity: int) -> None:
+    problem = Problem(capacity, made)
+    outcome = solve(problem)
+    if isinstance(outcome, Solution):
+        assert validate(problem, outcome) == ()
+        assert outcome.peak(problem) <= capacity
+    else:
+        assert outcome.gap > 0
+        assert outcome.demand == outcome.bound + outcome.gap
+        assert all(buffer.lower <= outcome.time < buffer.upper for buffer in outcome.section)
+
+
+@settings(max_examples=60, deadline=None)
+@given(buffers().map(lambda made: made[:5]), st.integers(0, 20))
+def test_proofs_are_right(made: tuple[Buffer, ...], capacity: int) -> None:
+    problem = Problem(capacity, made)
+    outcome = solve(problem)
+    if isinstance(outcome, Infeasible) and outcome.proved:
+        assert not fits(problem)
+
+
+@settings(deadline=None)
+@given(buffers(pins=True))
+def test_pins_are_kept(made: tuple[Buffer, ...]) -> None:
+    problem = Problem(1000, made)
+    outcome = solve(problem)
+    assert isinstance(outcome, Solution)
+    assert validate(problem, outcome) == ()
+
+
+@given(buffers())
+def test_room_for_all_side_by_side_is_always_enough(made: tuple[Buffer, ...]) -> None:
+    roomy = Problem(sum(buffer.size + buffer.alignment for buffer in made), made)
+    assert isinstance(solve(roomy), Solution)
+
+
+def test_deterministic() -> None:
+    problem = problem_from_csv(EXAMPLE, 12)
+    assert solve(problem) == solve(problem)
+
+
+def test_the_example_of_minimalloc_fits_exactly() -> None:
+    problem = problem_from_csv(EXAMPLE, 12)
+    outcome = solve(problem)
+    assert isinstance(outcome, Solution)
+    assert (outcome.peak(problem), validate(problem, outcome)) == (12, ())
+
+
+def test_infeasible_says_what_is_live_at_the_peak() -> None:
+    outcome = solve(problem_from_csv(EXAMPLE, 11))
+    assert isinstance(outcome, Infeasible)
+    assert (outcome.demand, outcome.bound, outcome.gap, outcome.time, outcome.proved) == (12, 11, 1, 0, True)
+    assert [buffer.name for buffer in outcome.section] == ["b1", "b3", "b5"]
+    assert str(outcome) == "needs 12 bytes, 11 are there, 1 too few; live at time 0: b1 (4), b3 (4), b5 (4)"
+
+
+def test_alignment_counts_in_the_demand() -> None:
+    pair = (Buffer("a", 0, 1, 5, 4), Buffer("b", 0, 1, 5, 4))
+    assert isinstance(solve(Problem(13, pair)), Solution)
+    outcome = solve(Problem(12, pair))
+    assert isinstance(outcome, Infeasible)
+    assert (outcome.demand, outcome.proved) == (13, True)
+
+
+def test_not_proved() -> None:
+    """The hole that different alignments leave is not in the bound, so this one is searched and not proved."""
+    outcome = solve(Problem(6, (Buffer("a", 0, 1, 3, 4), Buffer("b", 0, 1, 3, 5))))
+    assert isinstance(outcome, Infeasible)
+    assert not outcome.proved
+    assert str(outcome).startswith("needs with the packings tried 8 bytes, 6 are there, 2 too few")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ((Buffer("a", 0, 1, 8, pin=4),), "buffer a is pinned at 4 and ends at 12, beyond the capacity of 10 bytes"),
+        (
+            (Buffer("a", 0, 2, 4, pin=0), Buffer("b", 1, 3, 4, pin=2)),
+            "buffers a and b are live together and pinned on each other",
+        ),
+    ],
+)
+def test_impossible_pins(made: tuple[Buffer, ...], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        solve(Problem(10, made))
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize("together", [1, 4])
+def test_thousands_of_buffers_take_no_quadratic_time(together: int) -> None:
+    def seconds(count: int) -> float:
+        made = tuple(Buffer(f"b{i}", i, i + together, 64) for i in range(count))
+        begin = time.perf_counter()
+        assert isinstance(solve(Problem(64 * together, made)), Solution)
+        return time.perf_counter() - begin
+
+    seconds(1000)
+    assert seconds(16000) < 16 * 8 * min(seconds(1000) for _ in range(3))
+
+
+CHALLENGING = Path(__file__).parents[3] / "shared" / "data" / "minimalloc" / "challenging"
+
+
+@pytest.mark.skipif(not CHALLENGING.is_dir(), reason="the public instances are not on this machine")
+def test_hard_instances_are_read_and_never_answered_wrongly() -> None:
+    for file in sorted(CHALLENGING.glob("*.csv")):
+        problem = problem_from_csv(file.read_text(), 1 << 20, str(file))
+        outcome = solve(problem)
+        if isinstance(outcome, Solution):
+            assert validate(problem, outcome) == ()
+        else:
+            assert not outcome.proved
+            assert outcome.demand < 1.5 * (1 << 20)
