@@ -1,5 +1,6 @@
 """The npu dialect: instructions (``ops``), their builders, ``decode``, the scalar operations, memory spaces."""
 
+from polystage.dialects.npu import scalars
 from polystage.dialects.npu.builders import (
     activation,
     dma_start,
@@ -43,6 +44,7 @@ __all__ = [
     "number_attribute",
     "psum",
     "sbuf",
+    "scalars",
     "scalar_steps",
     "scalar_tensor_tensor",
     "scatter",
