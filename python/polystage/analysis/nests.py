@@ -14,6 +14,8 @@ from functools import cached_property
 
 from torch_mlir import ir
 
+from polystage.errors import UserError
+
 
 class NotLinearError(Exception):
     """An access is not a linear function of the induction variables."""
@@ -236,11 +238,11 @@ def top_nests(func: ir.Operation) -> Iterator[ir.Operation]:
 
 
 def main_function(module: ir.Operation) -> ir.Operation:
-    """The one function of the module."""
+    """The function that runs at inference, ``@main``."""
     for op in module.regions[0].blocks[0].operations:
-        if op.operation.name == "func.func":
+        if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main":
             return op.operation
-    raise NotANestError("module has no function")
+    raise UserError("module has no function @main")
 
 
 def read_nest(op: ir.Operation, symbols: Sequence[ir.Value] = ()) -> Nest:

@@ -10,6 +10,7 @@ from torch_mlir import ir
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
 from polystage.analysis.nests import Access, Constant, Gather, Index, Linear, Load, Node, Scalar
 from polystage.analysis.tiling import NestTiling, TileBuffer, depth_of
+from polystage.analysis.values import array_name
 from polystage.dialects import affine, npu
 
 KIND = "npu.nest"  # on the outermost loop of a point nest: "transfer" or "compute"
@@ -94,7 +95,7 @@ class StagedNest:
     def _alloc(self, buffer: TileBuffer) -> ir.Value:
         shape = buffer.shape(self.sizes, self.tiling.blocks)
         type_ = ir.MemRefType.get(shape, buffer.element, memory_space=npu.sbuf())
-        return affine.alloc(type_, f"{tensor_name(buffer.access.array)}.tile")
+        return affine.alloc(type_, f"{array_name(buffer.access.array)}.tile")
 
     def _level(self, depth: int, spans: Mapping[int, Span]) -> None:
         here = [b for b in self.tiling.buffers if depth_of(b.loops, self.trips, self.order) == depth]
@@ -304,14 +305,3 @@ class PointNest:
             return [Form(), *free]
         block = self.blocks[buffer.lane]
         return self.staged.buffer_index(buffer, block, self.outer.get(buffer.lane), self.inner.get(buffer.lane), free)
-
-
-def tensor_name(array: ir.Value) -> str:
-    """``polystage.name`` of an array: of its alloc, or of the function argument."""
-    owner = array.owner
-    if not isinstance(owner, ir.Block):
-        attributes = owner.attributes
-        return ir.StringAttr(attributes["polystage.name"]).value if "polystage.name" in attributes else "constant"
-    function = owner.owner
-    entry = ir.DictAttr(ir.ArrayAttr(function.attributes["arg_attrs"])[ir.BlockArgument(array).arg_number])
-    return ir.StringAttr(entry["polystage.name"]).value

@@ -8,9 +8,9 @@ from torch_mlir import ir
 
 from polystage.alloc import Buffer, Infeasible, Problem, solve
 from polystage.analysis.nests import main_function
+from polystage.analysis.values import array_name
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
-from polystage.passes._staging import tensor_name
 from polystage.pipeline import Pass, PassContext
 
 ADDRESS = "npu.address"
@@ -61,7 +61,7 @@ class Allocate(Pass):
                 ctx.error(
                     where.op,
                     f"buffers in {memory} need {solution.demand:,} bytes{limits.unit} at once, {machine.name} has "
-                    f"{limits.capacity:,}; the largest is '{tensor_name(where.op.results[0])}' with {where.bytes:,}",
+                    f"{limits.capacity:,}; the largest is '{array_name(where.op.results[0])}' with {where.bytes:,}",
                 )
                 continue
             peak = 0

@@ -8,8 +8,9 @@ from polystage.analysis.implementation import ATTRIBUTE, Implementation
 from polystage.analysis.nests import Constant, NotANestError, main_function, read_nest, signature, top_nests
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import tiling_of
+from polystage.analysis.values import array_name
 from polystage.machine import Machine, of_module
-from polystage.passes._staging import StagedNest, tensor_name
+from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
 from polystage.pipeline import Pass, PassContext, option
 
@@ -113,7 +114,7 @@ class _Constants:
 
 
 def _too_small(least: int, loop: ir.Operation, machine: Machine) -> str:
-    name = tensor_name(read_nest(loop).store.array)
+    name = array_name(read_nest(loop).store.array)
     total = (least + machine.reserved_bytes_per_lane) * machine.lanes
     return (
         f"nest that stores '{name}' needs {least:,} bytes of SBUF per lane with its smallest tile, "
