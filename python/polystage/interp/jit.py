@@ -5,7 +5,7 @@ the order of the loops, so a result does not depend on the machine's vector widt
 """
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -15,6 +15,7 @@ from torch_mlir.execution_engine import ExecutionEngine
 from torch_mlir.passmanager import PassManager
 
 from polystage.interp.loop_order import make_innermost_contiguous
+from polystage.interp.outline import Allocate, Plan, Release, outline
 
 Array = np.ndarray[Any, Any]
 
@@ -45,9 +46,6 @@ _ELEMENTS: dict[str, Any] = {
     "i32": np.int32,
     "i64": np.int64,
 }
-
-_VIEWS = ("memref.subview", "memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reinterpret_cast")
-
 
 def run(module: ir.Module, args: Sequence[Array]) -> None:
     """Execute ``@main`` of an affine or placed module; results are written into the trailing out-arguments.
@@ -140,39 +138,30 @@ def _check(kinds: Sequence[ir.MemRefType], args: Sequence[Array]) -> None:
 def _execute(module: ir.Module, args: Sequence[Array]) -> None:
     main = _main(module)
     _check([ir.MemRefType(kind) for kind in main.type.inputs], args)
-    _free_after_last_use(main.body.blocks[0])
     make_innermost_contiguous(main.operation)
-    main.attributes["llvm.emit_c_interface"] = ir.UnitAttr.get()
+    plan = outline(module, main.operation)
     PassManager.parse(_AFFINE_TO_LLVM).run(module.operation)
-    engine = ExecutionEngine(module, opt_level=2)
-    pointers = [ctypes.c_void_p(array.ctypes.data) for array in args]
-    packed = (ctypes.c_void_p * max(len(args), 1))(*(ctypes.addressof(pointer) for pointer in pointers))
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("main"))(packed)
+    _play(plan, ExecutionEngine(module, opt_level=2), args)
 
 
-def _free_after_last_use(body: ir.Block) -> None:
-    """Release each buffer after the last top-level operation that reaches it, through views too."""
-    order = {op.operation: position for position, op in enumerate(body.operations)}
-    top = list(order)
-    for op in top:
-        if op.name != "memref.alloc":
-            continue
-        users = [_top_level(user, body) for user in _users(op)]
-        last = max(users, key=lambda user: order[user], default=op)
-        if last.name != "func.return":
-            with ir.InsertionPoint(top[order[last] + 1]):
-                ir.Operation.create("memref.dealloc", operands=[op.result])
+def _play(plan: Plan, engine: ExecutionEngine, args: Sequence[Array]) -> None:
+    """Run the steps. A slot is one machine word: the address of a buffer, or a scalar."""
+    words = (ctypes.c_uint64 * plan.slots)()
+    owned: dict[int, Array] = {}
+    functions: dict[str, Any] = {}
+    for slot, array in enumerate(args):
+        words[slot] = array.ctypes.data
+    for step in plan.steps:
+        if isinstance(step, Allocate):
+            owned[step.slot] = np.empty(step.elements, _ELEMENTS[step.kind])
+            words[step.slot] = owned[step.slot].ctypes.data
+        elif isinstance(step, Release):
+            del owned[step.slot]
+        else:
+            if step.function not in functions:
+                functions[step.function] = _PACKED(engine.raw_lookup(step.function))
+            addresses = (ctypes.addressof(words) + 8 * slot for slot in step.slots)
+            functions[step.function]((ctypes.c_void_p * max(len(step.slots), 1))(*addresses))
 
 
-def _users(op: ir.Operation) -> Iterator[ir.Operation]:
-    for use in op.result.uses:
-        user = use.owner.operation
-        yield user
-        if user.name in _VIEWS:
-            yield from _users(user)
-
-
-def _top_level(op: ir.Operation, body: ir.Block) -> ir.Operation:
-    while op.block != body:
-        op = op.parent.operation
-    return op
+_PACKED = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
