@@ -113,6 +113,14 @@ def test_strides(shape: tuple[int, ...], sizes: tuple[int, ...], access: str, st
     assert (f"src: an access with {strides} strides" in found) == (strides > 4), found
 
 
+@pytest.mark.parametrize(
+    ("loop", "legal"), [((0, 4, 2), True), ((0, 4, 1), False), ((1, 5, 2), False), ((2, 3, 1), True)]
+)
+def test_start_lanes_of_loops_with_steps(loop: tuple[int, int, int], legal: bool) -> None:
+    text = program("memset", ["128x1xf32@sbuf"], ["d0 + 16 * s0, 0"], [32], ZERO, loops=[loop])
+    assert (problem(text, "trainium1") == "") == legal
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     lanes=st.integers(1, 128),
