@@ -107,6 +107,23 @@ class Access:
             self.windows[offset] = window
         return window
 
+    def flatten(self) -> bool:
+        """Merge all dimensions of the view but the first into one, if they lie evenly; whether that was so."""
+        shape, strides = self.shape[1:], self.strides[1:]
+        merged: list[tuple[int, int]] = []
+        for extent, stride in zip(shape, strides, strict=True):
+            if extent == 1:
+                continue
+            if merged and merged[-1][1] == extent * stride:
+                merged[-1] = (merged[-1][0] * extent, stride)
+            else:
+                merged.append((extent, stride))
+        if len(merged) > 1:
+            return False
+        extent, stride = merged[0] if merged else (1, self.buffer.itemsize)
+        self.shape, self.strides = (self.shape[0], extent), (self.strides[0], stride)
+        return True
+
 
 def build(site: "Site", role: str, buffer: Buffer, indices: Sequence[Linear], dims: Sequence[int | None]) -> Access:
     """The access whose view has one dimension for each of ``dims``: box dimensions of ``site``, None for extent 1.
@@ -149,7 +166,7 @@ def windows(access: Access, write: bool) -> Callable[[], Window]:
 
 def views(access: Access, write: bool) -> Callable[[], Array]:
     """Like ``windows``, but returns the numpy view: the form that engine instructions use."""
-    if access.unproved or len(access.terms) > 2:
+    if access.unproved or len(access.terms) > 3:
         window_at = windows(access, write)
         return lambda: window_at().data
     shadow = access.buffer.memory.shadow
@@ -183,8 +200,22 @@ def views(access: Access, write: bool) -> Callable[[], Array]:
         return by_one
     slot2, scale2 = terms[1]
 
-    def by_two() -> Array:
-        offset = base + scale * env[slot] + scale2 * env[slot2]
+    if len(terms) == 2:
+
+        def by_two() -> Array:
+            offset = base + scale * env[slot] + scale2 * env[slot2]
+            window = known.get(offset)
+            if window is None:
+                window = open_(offset)
+            if window.stamp != buffer.stamp and settle is not None:
+                settle(buffer, window, complain)
+            return window.data
+
+        return by_two
+    slot3, scale3 = terms[2]
+
+    def by_three() -> Array:
+        offset = base + scale * env[slot] + scale2 * env[slot2] + scale3 * env[slot3]
         window = known.get(offset)
         if window is None:
             window = open_(offset)
@@ -192,7 +223,7 @@ def views(access: Access, write: bool) -> Callable[[], Array]:
             settle(buffer, window, complain)
         return window.data
 
-    return by_two
+    return by_three
 
 
 def finder(access: Access) -> Callable[[], Window]:
@@ -205,15 +236,6 @@ def _finder(access: Access) -> Callable[[], Window]:
     if not terms:
         window = open_(base)
         return lambda: window
-    if len(terms) == 3:
-        (a, p), (b, q), (c, r) = terms
-
-        def by_three() -> Window:
-            offset = base + p * env[a] + q * env[b] + r * env[c]
-            window = known.get(offset)
-            return open_(offset) if window is None else window
-
-        return by_three
 
     def by_many() -> Window:
         offset = base

@@ -5,7 +5,8 @@ is two-dimensional; byte ``b`` of lane ``l`` is byte ``l * pitch + b`` of the ar
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -62,7 +63,7 @@ class Buffer:
 
     ``origin`` is the byte offset of its first element in ``memory.data`` and ``strides`` are bytes there. ``address``
     and ``extent`` are the byte interval it occupies (within each lane on chip). ``stamp`` says which windows on the
-    buffer need no further check (see ``shadow``); without shadow memory it stays 0.
+    buffer need no further check; it and what follows belong to ``shadow``, and without shadow memory stay as they are.
     """
 
     memory: Memory
@@ -75,18 +76,21 @@ class Buffer:
     extent: int
     tensor: str = ""
     writable: bool = True
-    owner: int = 0
     stamp: int = 0
     generation: int = 0
     transfers: int = 0
     active: bool = False
     whole: int = -1
     unsettled: int = 0
+    word: Any = None
+    dtype: np.dtype[Any] = field(init=False)
+    itemsize: int = field(init=False)
+    nbytes: int = field(init=False)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """How an element is stored."""
-        return DTYPES[self.element]
+    def __post_init__(self) -> None:
+        self.dtype = DTYPES[self.element]
+        self.itemsize = self.dtype.itemsize
+        self.nbytes = prod(self.shape) * self.itemsize
 
     def window(self) -> "Window":
         """All of the buffer."""

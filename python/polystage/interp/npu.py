@@ -69,10 +69,11 @@ def _engine(decoder: Decoder, op: ir.Operation) -> Step:
     accesses = [access_of(decoder, site, instruction, use) for use in plan.uses]
     pairs = list(zip(accesses, plan.uses, strict=True))
     site.operands = tuple([operand_of(access.role, access.buffer, use.write) for access, use in pairs])
+    compute = plan.tune(accesses) if plan.tune else plan.compute
     fetches = tuple([views(access, use.write) for access, use in pairs])
     if decoder.listeners:
-        return _observed(site, plan.compute, fetches, decoder.listeners)
-    return _quiet(plan.compute, fetches)
+        return _observed(site, compute, fetches, decoder.listeners)
+    return _quiet(compute, fetches)
 
 
 def _quiet(compute: Compute, fetches: Sequence[Callable[[], Array]]) -> Step:
@@ -82,6 +83,9 @@ def _quiet(compute: Compute, fetches: Sequence[Callable[[], Array]]) -> Step:
     if len(fetches) == 3:
         first, second, third = fetches
         return lambda: compute(first(), second(), third())
+    if len(fetches) == 4:
+        first, second, third, fourth = fetches
+        return lambda: compute(first(), second(), third(), fourth())
     return lambda: compute(*[fetch() for fetch in fetches])
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from polystage.dialects.npu import Instruction
+from polystage.interp.access import Access
 from polystage.interp.core import Decoder
-from polystage.interp.memory import Array
 
 Compute = Callable[..., None]
 """Takes the views in the order of ``Plan.uses``; those that are written come last."""
@@ -22,10 +22,11 @@ class Use:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to execute one instruction."""
+    """How to execute one instruction. ``tune``, if given, chooses the function by how the operands lie."""
 
     uses: tuple[Use, ...]
     compute: Compute
+    tune: Callable[[Sequence[Access]], Compute] | None = None
 
 
 Planner = Callable[[Decoder, Instruction, Sequence[str]], Plan]
@@ -42,7 +43,3 @@ def box(instruction: Instruction) -> tuple[int, ...]:
 def per_lane(instruction: Instruction) -> tuple[int | None, ...]:
     """The lane dimension alone: one value per lane, to be broadcast."""
     return (0, *[None] * (len(instruction.sizes) - 1))
-
-
-def nothing(*_views: Array) -> None:
-    """Computes nothing."""

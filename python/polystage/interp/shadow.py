@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from polystage.interp.memory import Array, Buffer, Fault, Memory, Window
+from polystage.interp.memory import Array, Buffer, Fault, Window
 
 IN_FLIGHT = 0xFFFF
 _OWNER_WORD: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint16), 2: np.dtype(np.uint32), 4: np.dtype(np.uint64)}
@@ -46,15 +46,22 @@ class Shadow:
     def __init__(self, size: int) -> None:
         self.owners = np.zeros(_padded(size), np.uint16)
         self.locks: Array | None = None
-        self.buffers: list[Buffer] = []
+        self._names: list[str] = []
+        self._born = 0
         self._active: list[Buffer] = []
         self._flying = 0
         self._sources: list[Region] = []
 
     def adopt(self, buffer: Buffer) -> None:
-        """Give ``buffer`` its owner id. Ids repeat after 65,534 buffers."""
-        buffer.owner = len(self.buffers) % (IN_FLIGHT - 1) + 1
-        self.buffers.append(buffer)
+        """A life of ``buffer`` begins (an allocation inside a loop has many): it gets an owner id and owns nothing.
+
+        Ids come again after 65,534 lives.
+        """
+        owner = self._born % (IN_FLIGHT - 1) + 1
+        self._born += 1
+        self._names[owner - 1 : owner] = [buffer.label]
+        buffer.word = _word(owner, buffer.itemsize)
+        self._renew(buffer)
 
     def read(self, buffer: Buffer, region: Region, complain: Complain) -> None:
         """Check that ``buffer`` owns all of ``region``."""
@@ -63,7 +70,7 @@ class Shadow:
             region.stamp = buffer.stamp
             return
         words = self._owner_words(region)
-        if not (words == _word(buffer.owner, _itemsize(region))).all():
+        if not (words == buffer.word).all():
             raise self._read_fault(buffer, region, words, complain)
         if isinstance(region, Window) and not buffer.transfers:
             region.stamp = buffer.stamp
@@ -71,29 +78,24 @@ class Shadow:
     def write(self, buffer: Buffer, region: Region, complain: Complain) -> None:
         """Make ``buffer`` the owner of ``region``, which no transfer may be using."""
         self._activate(buffer)
-        self._refuse_races(region, complain)
+        if self._flying or self._sources:
+            self._refuse_races(buffer, region, complain)
         if buffer.whole != buffer.generation or buffer.transfers:
-            self._set_owner(region, buffer.owner)
+            self._set_owner(region, buffer.word)
         if isinstance(region, Window) and not buffer.transfers:
             region.stamp = buffer.stamp
-
-    def forget(self, buffer: Buffer) -> None:
-        """A new life of ``buffer`` begins (an allocation inside a loop): what it held is undefined."""
-        words = self._owner_words(buffer.window())
-        words[words == _word(buffer.owner, buffer.dtype.itemsize)] = 0
-        self._renew(buffer)
 
     def depart(self, buffer: Buffer, region: Region, complain: Complain) -> None:
         """A transfer into ``region`` starts."""
         self._activate(buffer)
-        self._refuse_races(region, complain)
-        self._set_owner(region, IN_FLIGHT)
+        self._refuse_races(buffer, region, complain)
+        self._set_owner(region, _IN_FLIGHT_WORD[buffer.itemsize])
         self._flying += 1
         self._engage(buffer, 1)
 
     def land(self, buffer: Buffer, region: Region) -> None:
         """A transfer into ``region`` ends."""
-        self._set_owner(region, buffer.owner)
+        self._set_owner(region, buffer.word)
         self._flying -= 1
         self._engage(buffer, -1)
 
@@ -139,11 +141,10 @@ class Shadow:
         if buffer.whole == buffer.generation:
             return True
         buffer.unsettled += cost
-        all_of_it = buffer.window()
-        if buffer.unsettled < all_of_it.data.nbytes:
+        if buffer.unsettled < buffer.nbytes:
             return False
         buffer.unsettled = 0
-        if not (self._owner_words(all_of_it) == _word(buffer.owner, buffer.dtype.itemsize)).all():
+        if not (self._owner_words(buffer.window()) == buffer.word).all():
             return False
         buffer.whole = buffer.generation
         return True
@@ -156,12 +157,11 @@ class Shadow:
         strides = tuple([2 * stride for stride in region.data.strides])
         return np.ndarray(region.data.shape, word, self.owners, 2 * region.offset, strides)
 
-    def _set_owner(self, region: Region, owner: int) -> None:
-        itemsize = _itemsize(region)
+    def _set_owner(self, region: Region, word: Any) -> None:
         if isinstance(region, Picked):
-            self.owners.view(_OWNER_WORD[itemsize])[region.elements] = _word(owner, itemsize)
+            self.owners.view(word.dtype)[region.elements] = word
         else:
-            self._owner_words(region).fill(_word(owner, itemsize))
+            self._owner_words(region).fill(word)
 
     def _lock_words(self, region: Region, locks: Array) -> Array:
         word = _LOCK_WORD[_itemsize(region)]
@@ -176,45 +176,34 @@ class Shadow:
         else:
             self._lock_words(region, self.locks).fill(value)
 
-    def _refuse_races(self, region: Region, complain: Complain) -> None:
+    def _refuse_races(self, buffer: Buffer, region: Region, complain: Complain) -> None:
         if self._flying:
-            words = self._owner_words(region)
-            busy = words == _word(IN_FLIGHT, _itemsize(region))
+            busy = self._owner_words(region) == _IN_FLIGHT_WORD[buffer.itemsize]
             if busy.any():
-                place = _place(region, busy)
-                where = self._where(place, _itemsize(region))
+                where = buffer.memory.describe(_place(region, busy), buffer.itemsize)
                 raise complain("race", f"{where} touched while dma in flight into it (missing wait)")
         if self._sources and self.locks is not None:
             busy = self._lock_words(region, self.locks) != 0
             if busy.any():
-                where = self._where(_place(region, busy), _itemsize(region))
+                where = buffer.memory.describe(_place(region, busy), buffer.itemsize)
                 raise complain("race", f"{where} written while dma in flight still reads it (missing wait)")
 
     def _read_fault(self, buffer: Buffer, region: Region, words: Array, complain: Complain) -> Fault:
-        size = _itemsize(region)
-        wrong = words != _word(buffer.owner, size)
+        wrong = words != buffer.word
         place = _place(region, wrong)
-        owners = [int(owner) for owner in self.owners[place : place + size]]
-        owner = next(owner for owner in owners if owner != buffer.owner)
-        where = self._where(place, size)
+        owners = [int(owner) for owner in self.owners[place : place + buffer.itemsize]]
+        owner = next(owner for owner in owners if owner != int(buffer.word) & 0xFFFF)
+        where = buffer.memory.describe(place, buffer.itemsize)
         count = f"{int(wrong.sum())} of {wrong.size} elements"
         if owner == 0:
             return complain("uninitialised", f"read of uninitialised bytes: {where} never written ({count})")
         if owner == IN_FLIGHT:
             return complain("in-flight", f"{where} touched while dma in flight into it (missing wait)")
-        culprit = self._named(owner, place)
+        culprit = self._names[owner - 1]
+        if culprit == buffer.label:
+            text = f"read of uninitialised bytes: {where} last written in an earlier trip of the loop ({count})"
+            return complain("uninitialised", text)
         return complain("overwritten", f"{where} overwritten by buffer {culprit} ({count})")
-
-    def _named(self, owner: int, place: int) -> str:
-        return self.buffers[owner - 1].label
-
-    def _where(self, place: int, size: int) -> str:
-        return self.buffers[0].memory.describe(place, size)
-
-
-def attach(memory: Memory) -> None:
-    """Give ``memory`` a shadow."""
-    memory.shadow = Shadow(len(memory.data))
 
 
 def _padded(size: int) -> int:
@@ -227,6 +216,9 @@ def _itemsize(region: Region) -> int:
 
 def _word(owner: int, itemsize: int) -> Any:
     return _OWNER_WORD[itemsize].type(sum(owner << 16 * i for i in range(itemsize)))
+
+
+_IN_FLIGHT_WORD = {itemsize: _word(IN_FLIGHT, itemsize) for itemsize in _OWNER_WORD}
 
 
 def _place(region: Region, wrong: Array) -> int:

@@ -68,7 +68,7 @@ class Storage:
         if shadow is None:
             return None
         shadow.adopt(buffer)
-        return (lambda: shadow.forget(buffer)) if decoder.loops else None
+        return (lambda: shadow.adopt(buffer)) if decoder.loops else None
 
     def get_global(self, decoder: Decoder, op: ir.Operation) -> Step | None:
         """``memref.get_global``: a read-only buffer on the constant's value."""
@@ -170,14 +170,11 @@ def dense(attribute: ir.Attribute) -> Array:
     text = str(attribute)
     body = text[text.index("<") + 1 : text.rindex("> :")]
     if body.startswith('"0x'):
-        array = np.frombuffer(bytes.fromhex(body[3:-1]), DTYPES[element])
+        flat = np.frombuffer(bytes.fromhex(body[3:-1]), DTYPES[element])
     else:
-        array = np.array([_bf16(number) for number in re.findall(r"[-+.\w]+", body)], DTYPES[element])
-    return (
-        np.broadcast_to(array if array.size > 1 else array.reshape(()), tuple(shaped.shape)).copy()
-        if (array.size == 1)
-        else array.reshape(tuple(shaped.shape)).copy()
-    )
+        flat = np.array([_bf16(number) for number in re.findall(r"[-+.\w]+", body)], DTYPES[element])
+    shape = tuple(shaped.shape)
+    return np.full(shape, flat[0]) if flat.size == 1 else flat.reshape(shape).copy()
 
 
 def _bf16(number: str) -> float:
