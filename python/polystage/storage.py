@@ -11,7 +11,8 @@ import numpy as np
 from torch_mlir import ir
 
 from polystage.errors import UserError
-from polystage.pipeline.diagnostics import place_of
+from polystage.pipeline.diagnostics import DiagnosticLog
+from polystage.pipeline.source import Part, parse_module
 from polystage.report.report import Report, write
 from polystage.signature import Array
 
@@ -66,11 +67,13 @@ def load_levels(directory: Path, context: ir.Context) -> dict[str, ir.Operation]
 
 def parse(path: Path, context: ir.Context) -> ir.Operation:
     """Parses one file of IR; raises UserError at the place of the first syntax or verification error."""
-    try:
-        return ir.Operation.parse(path.read_text(), source_name=str(path), context=context).operation
-    except ir.MLIRError as error:
-        first = error.error_diagnostics[0]
-        raise UserError(first.message, str(place_of(first.location) or path)) from error
+    log = DiagnosticLog()
+    with context:
+        module = parse_module(Part(path.read_text()), str(path), log)
+    if module is None:
+        first = log.errors[0]
+        raise UserError(first.message, str(first.place or path))
+    return module
 
 
 def _check_manifest(directory: Path) -> None:
@@ -102,9 +105,10 @@ def load_arrays(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise UserError("does not exist", str(path))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise UserError("holds one bare array; write it with numpy.savez(file, name=array)", str(path))
+        arrays = np.load(path, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            raise UserError("holds one bare array; write it with numpy.savez(file, name=array)", str(path))
+        with arrays:
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise UserError(f"is no readable .npz file: {error}", str(path)) from error

@@ -144,7 +144,7 @@ def test_a_failed_save_leaves_nothing(compiled: Compiled, tmp_path: Path, monkey
 
 
 def test_integers_beyond_32_bits_are_refused(compiled: Compiled) -> None:
-    with pytest.raises(UserError, match="holds values 0 .. 4294967296; compiled programs have 32-bit integers"):
+    with pytest.raises(UserError, match=r"holds values 0 \.\. 4294967296; compiled programs have 32-bit integers"):
         compiled(np.array([0, 1, 2**32]), np.float32(1.0))
 
 
