@@ -73,6 +73,8 @@ class Body:
     locations: list[ir.Location] = field(default_factory=list)
     numbers: dict[Node, int] = field(default_factory=dict)
     store: Store | None = None
+    predicate: int | None = None
+    """The node (i1) that says whether the store happens, while that is not decided."""
 
     def add(self, node: Node, location: ir.Location) -> int:
         """The number of ``node``, a new one if no equal node is there."""
@@ -97,7 +99,8 @@ class Body:
         """Which nodes the store needs."""
         needed = [False] * len(self.nodes)
         store = self.result()
-        for number in (store.value, *(i for i in store.indices if isinstance(i, int))):
+        roots = [store.value, *(i for i in store.indices if isinstance(i, int))]
+        for number in roots if self.predicate is None else (*roots, self.predicate):
             needed[number] = True
         for number in range(len(self.nodes) - 1, -1, -1):
             if needed[number]:
@@ -123,11 +126,6 @@ def operands_of(node: Node) -> tuple[int, ...]:
 def loads_of(body: Body) -> list[Load]:
     """The loads that the store needs, in order."""
     return [n for n, used in zip(body.nodes, body.live(), strict=True) if used and isinstance(n, Load)]
-
-
-def shifted(lows: Sequence[int]) -> list[Quasi]:
-    """Values for the induction variables that move the origin of a box to ``lows``."""
-    return [Quasi(low, ((depth, 1),)) for depth, low in enumerate(lows)]
 
 
 def substituted(index: "Quasi | int", values: Sequence[Quasi], extents: Sequence[int]) -> "Quasi | int":

@@ -8,8 +8,8 @@ from torch_mlir import ir
 
 Interval = tuple[int, int]
 
-POINTS = 1 << 20
-"""Most iterations that are enumerated."""
+POINTS = 1 << 16
+"""Most values that are enumerated for one index."""
 
 
 def out_of_bounds(access: ir.AffineMap, extents: Sequence[int], shape: Sequence[int]) -> str | None:
@@ -17,13 +17,27 @@ def out_of_bounds(access: ir.AffineMap, extents: Sequence[int], shape: Sequence[
     box = [(0, extent - 1) for extent in extents]
     for dim, (expr, size) in enumerate(zip(access.results, shape, strict=True)):
         low, high = interval(expr, box)
-        if (low < 0 or high >= size) and prod(extents) <= POINTS:
-            points = product(*map(range, extents))
-            values = [interval(expr, [(x, x) for x in point])[0] for point in points]
-            low, high = min(values), max(values)
+        if low < 0 or high >= size:
+            low, high = _enumerated(expr, extents) or (low, high)
         if low < 0 or high >= size:
             return f"index {dim} takes values from {low} to {high}, outside of the {size} elements of the array"
     return None
+
+
+def _enumerated(expr: ir.AffineExpr, extents: Sequence[int]) -> Interval | None:
+    """The least and the greatest value of ``expr``; None if it has too many arguments."""
+    used = [ir.AffineExpr.get_dim(dim) for dim in range(len(extents))]
+    sizes = [extent if _occurs(dim, expr) else 1 for dim, extent in zip(used, extents, strict=True)]
+    if prod(sizes) > POINTS:
+        return None
+    values = [interval(expr, [(x, x) for x in point])[0] for point in product(*map(range, sizes))]
+    return min(values), max(values)
+
+
+def _occurs(dim: ir.AffineExpr, expr: ir.AffineExpr) -> bool:
+    if isinstance(expr, ir.AffineBinaryExpr):
+        return _occurs(dim, expr.lhs) or _occurs(dim, expr.rhs)
+    return expr == dim
 
 
 def interval(expr: ir.AffineExpr, box: Sequence[Interval]) -> Interval:

@@ -8,6 +8,7 @@ from torch_mlir import ir
 
 from ._body import Body, loads_of
 from ._ir import NotSupportedError, defining_op, walk
+from ._nest_tree import Statement
 from ._quasi import Quasi
 
 Access = tuple[ir.Value, "tuple[Quasi | int, ...]"]
@@ -15,11 +16,10 @@ Access = tuple[ir.Value, "tuple[Quasi | int, ...]"]
 
 @dataclass(frozen=True)
 class Part:
-    """One store of the nest: its body and the induction variables (of more than one trip) around it."""
+    """One store of the nest, read and as it stands."""
 
     body: Body
-    store: ir.Operation
-    ivs: Sequence[ir.Value]
+    statement: Statement
 
     @property
     def target(self) -> ir.Value:
@@ -41,14 +41,14 @@ def check_distributable(tree: ir.Operation, parts: Sequence[Part]) -> None:
     """
     position = {op: k for k, op in enumerate(walk(tree))}
     for a, b in combinations(parts, 2):
-        common = sum(1 for x, y in zip(a.ivs, b.ivs, strict=False) if x == y)
+        common = sum(1 for x, y in zip(a.statement.ivs, b.statement.ivs, strict=False) if x == y)
         for array in {a.target, b.target}:
             touched = [[indices for x, indices in part.accesses if x == array] for part in (a, b)]
             if not all(touched):
                 continue
             if not _same_iteration([*touched[0], *touched[1]], common) or _loads_before(b, a, array, position):
                 message = "stores of one nest depend on each other, so it cannot become one nest per store"
-                raise NotSupportedError(b.store.location, message)
+                raise NotSupportedError(b.statement.store.location, message)
 
 
 def _same_iteration(touched: Sequence["tuple[Quasi | int, ...]"], common: int) -> bool:
@@ -61,7 +61,7 @@ def _loads_before(part: Part, other: Part, array: ir.Value, position: dict[ir.Op
     """Whether ``part`` loads from ``array``, which ``other`` writes, before ``other`` writes it."""
     if other.target != array:
         return False
-    pending, seen = list(part.store.operands), set[ir.Value]()
+    pending, seen = list(part.statement.store.operands), set[ir.Value]()
     while pending:
         value = pending.pop()
         op = defining_op(value)
@@ -69,7 +69,7 @@ def _loads_before(part: Part, other: Part, array: ir.Value, position: dict[ir.Op
             continue
         seen.add(value)
         loads = op.name in ("affine.load", "memref.load") and op.operands[0] == array
-        if loads and position[op] < position[other.store]:
+        if loads and position[op] < position[other.statement.store]:
             return True
         pending.extend(op.operands)
     return False

@@ -5,12 +5,12 @@ wherever the value is a quasi-affine function of the induction variables by the 
 unbounded integers: an index never wraps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch_mlir import ir
 
 from . import _quasi as q
-from ._body import Body, Constant, Index, Load, Node, Scalar, operands_of, substituted
+from ._body import Body, Constant, Index, Load, Node, Scalar, Store, operands_of, substituted
 from ._quasi import Extents, Quasi
 
 Attributes = tuple[tuple[str, ir.Attribute], ...]
@@ -32,6 +32,8 @@ def scalar(
         folded = _folded(name, values, attributes, (nodes[0].type, type_), body.extents)
         if folded is not None:
             return body.add(Index(folded, type_), location)
+    if (same := _identity(name, nodes, operands)) is not None:
+        return same
     if (constant := _constant(name, nodes, type_)) is not None:
         return body.add(Constant(constant, type_), location)
     if name in ("arith.index_cast", "arith.index_castui"):
@@ -39,17 +41,26 @@ def scalar(
     return body.add(Scalar(name, operands, attributes, type_), location)
 
 
-def rewritten(body: Body, values: list[Quasi], extents: tuple[int, ...]) -> tuple[Body, list[int]]:
-    """The body with the induction variables replaced by ``values``, over a box of ``extents``; and the new numbers."""
+def rewritten(
+    body: Body, values: list[Quasi], extents: tuple[int, ...], known: Mapping[int, Index] | None = None
+) -> Body:
+    """The body with the induction variables replaced by ``values``, over a box of ``extents``.
+
+    ``known``: old nodes whose values in the new body are known.
+    """
     new, numbers = Body(extents), list[int]()
-    for node, location in zip(body.nodes, body.locations, strict=True):
-        numbers.append(replay(new, node, numbers, values, location))
+    for number, (node, location) in enumerate(zip(body.nodes, body.locations, strict=True)):
+        if known and number in known:
+            numbers.append(new.add(known[number], location))
+        else:
+            numbers.append(replay(new, node, numbers, values, location))
     old = body.result()
     indices = tuple(
         new.index(numbers[i]) if isinstance(i, int) else substituted(i, values, extents) for i in old.indices
     )
-    new.store = type(old)(old.array, indices, numbers[old.value], old.location)
-    return new, numbers
+    new.store = Store(old.array, indices, numbers[old.value], old.location)
+    new.predicate = None if body.predicate is None else numbers[body.predicate]
+    return new
 
 
 def replay(body: Body, node: Node, numbers: list[int], values: list[Quasi], location: ir.Location) -> int:
@@ -68,6 +79,23 @@ def replay(body: Body, node: Node, numbers: list[int], values: list[Quasi], loca
         case Scalar():
             operands = tuple(numbers[k] for k in operands_of(node))
             return scalar(body, node.name, operands, node.attributes, node.type, location)
+
+
+def _identity(name: str, nodes: list[Node], operands: tuple[int, ...]) -> int | None:
+    """The operand that an operation with a neutral or absorbing constant returns."""
+    if len(nodes) != 2:
+        return None
+    for constant, other, node in ((nodes[0], operands[1], operands[0]), (nodes[1], operands[0], operands[1])):
+        if not isinstance(constant, Index) or not constant.value.is_const:
+            continue
+        value, bit = constant.value.const, _width(constant.type) == 1
+        if value == 0 and name in ("arith.addi", "arith.ori", "arith.xori"):
+            return other
+        if name == "arith.andi" and (value == 0 or (bit and value == 1)):
+            return other if value else node
+        if name == "arith.ori" and bit and value == 1:
+            return node
+    return None
 
 
 def _select(body: Body, operands: tuple[int, ...], type_: ir.Type, location: ir.Location) -> int:

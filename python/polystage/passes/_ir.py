@@ -68,3 +68,41 @@ def splat_globals(module: ir.Operation) -> dict[str, ir.Attribute]:
             if isinstance(value, ir.DenseElementsAttr) and value.is_splat:
                 splats[ir.StringAttr(op.attributes["sym_name"]).value] = value.get_splat_value()
     return splats
+
+
+def tables_of(module: ir.Operation) -> dict[ir.Value, list[int]]:
+    """The elements of the integer constants that are not one number repeated, by the value that names them."""
+    contents: dict[str, list[int]] = {}
+    tables: dict[ir.Value, list[int]] = {}
+    for op in walk(module):
+        if op.name == "memref.global":
+            value = op.attributes.get("initial_value", None)
+            if isinstance(value, ir.DenseIntElementsAttr) and not value.is_splat:
+                contents[ir.StringAttr(op.attributes["sym_name"]).value] = [int(element) for element in value]
+        elif op.name == "memref.get_global":
+            name = ir.FlatSymbolRefAttr(op.attributes["name"]).value
+            if name in contents:
+                tables[op.results[0]] = contents[name]
+    return tables
+
+
+def nest_of(op: ir.Operation) -> ir.Operation | None:
+    """The outermost loop around ``op``."""
+    nest = None
+    while (parent := op.parent) is not None and parent.operation.name != "func.func":
+        nest = op = parent.operation
+    return nest
+
+
+def constraints_of(integer_set: ir.Attribute) -> list[tuple[ir.AffineMap, bool]]:
+    """The constraints of an integer set as maps to their left sides, and whether each is an equality.
+
+    The bindings give no access to the set, so this reads its text, ``affine_set<(d0) : (d0 - 1 >= 0, d0 == 4)>``.
+    """
+    dims, _, constraints = str(integer_set).removeprefix("affine_set<").removesuffix(")>").partition(" : (")
+    found: list[tuple[ir.AffineMap, bool]] = []
+    for constraint in constraints.split(", "):
+        expr, relation = constraint[: -len(" >= 0")], constraint[-len(">= 0") :]
+        affine_map = ir.AffineMapAttr(ir.Attribute.parse(f"affine_map<{dims} -> ({expr})>")).value
+        found.append((affine_map, relation == "== 0"))
+    return found

@@ -10,9 +10,12 @@ from polystage.dialects import affine
 from . import _fold
 from . import _quasi as q
 from ._body import Body, Constant, Index, Load, Node, Scalar, Store
-from ._ir import NotSupportedError, defining_op
+from ._ir import NotSupportedError, constraints_of, defining_op
+from ._nest_tree import Statement
 from ._quasi import Quasi
 
+EQUAL, AT_LEAST = 0, 5
+"""Predicates of ``arith.cmpi``."""
 DROPPED = frozenset(("fastmath", "overflowFlags"))
 """Attributes of scalar operations that are hints."""
 
@@ -27,8 +30,10 @@ class Reader:
     splats: Mapping[str, ir.Attribute]
     maps: dict[tuple[ir.Attribute, tuple[Quasi, ...], tuple[int, ...]], tuple[Quasi, ...]] = field(default_factory=dict)
 
-    def read(self, store: ir.Operation, ivs: Mapping[ir.Value, Quasi], extents: tuple[int, ...]) -> Body:
-        """The body of ``store`` for loops of ``extents``, where the old induction variables have the values ``ivs``."""
+    def read(self, statement: Statement) -> Body:
+        """The body of a statement, over loops that run from 0 with step 1 and have more than one trip."""
+        ivs, extents = statement.domain
+        store = statement.store
         walk = _Walk(self, Body(extents), ivs)
         operands = list(store.operands)
         value = walk.number(operands[0])
@@ -37,6 +42,8 @@ class Reader:
         else:
             indices = tuple(walk.body.index(walk.number(operand)) for operand in operands[2:])
         walk.body.store = Store(operands[1], indices, value, store.location)
+        for op, branch in statement.conditions:
+            walk.require(op, branch)
         return walk.body
 
 
@@ -72,9 +79,49 @@ class _Walk:
             case "memref.load":
                 indices = tuple(self.body.index(self.number(operand)) for operand in operands[1:])
                 node = self.load(operands[0], indices, value.type)
+            case "affine.if" | "scf.if":
+                return self.choice(op, value)
             case _:
                 return self.scalar(op, operands)
         return self.body.add(node, op.location)
+
+    def require(self, op: ir.Operation, branch: bool) -> None:
+        """Let the store happen only in one branch of a conditional."""
+        condition = self.condition(op)
+        if not branch:
+            condition = self.on_bits("arith.xori", condition, self.bit(True, op.location), op.location)
+        if self.body.predicate is not None:
+            condition = self.on_bits("arith.andi", self.body.predicate, condition, op.location)
+        self.body.predicate = condition
+
+    def choice(self, op: ir.Operation, value: ir.Value) -> int:
+        """A result of a conditional: both branches are computed and one is selected."""
+        position = ir.OpResult(value).result_number
+        branches = [list(region.blocks[0].operations)[-1].operation.operands[position] for region in op.regions]
+        numbers = (self.condition(op), *(self.number(branch) for branch in branches))
+        return _fold.scalar(self.body, "arith.select", numbers, (), _integer(value.type), op.location)
+
+    def condition(self, op: ir.Operation) -> int:
+        """The condition of ``affine.if`` or ``scf.if`` as an i1 node."""
+        if op.name == "scf.if":
+            return self.number(op.operands[0])
+        operands = [self.quasi(operand) for operand in op.operands]
+        holds = self.bit(True, op.location)
+        for affine_map, is_equality in constraints_of(op.attributes["condition"]):
+            expr = q.from_affine(affine_map.results[0], operands, affine_map.n_dims, self.body.extents)
+            sides = [self.body.add(Index(x, ir.IntegerType.get_signless(32)), op.location) for x in (expr, q.ZERO)]
+            predicate = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), EQUAL if is_equality else AT_LEAST)
+            attributes = (("predicate", predicate),)
+            bit = ir.IntegerType.get_signless(1)
+            fact = _fold.scalar(self.body, "arith.cmpi", (sides[0], sides[1]), attributes, bit, op.location)
+            holds = self.on_bits("arith.andi", holds, fact, op.location)
+        return holds
+
+    def bit(self, value: bool, location: ir.Location) -> int:
+        return self.body.add(Index(Quasi(int(value)), ir.IntegerType.get_signless(1)), location)
+
+    def on_bits(self, name: str, a: int, b: int, location: ir.Location) -> int:
+        return _fold.scalar(self.body, name, (a, b), (), ir.IntegerType.get_signless(1), location)
 
     def scalar(self, op: ir.Operation, operands: Sequence[ir.Value]) -> int:
         if not op.name.startswith(("arith.", "math.")) or len(op.results) != 1:

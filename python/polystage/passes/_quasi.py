@@ -7,7 +7,8 @@ remainder of an expression by a positive constant. Every function takes the *ext
 - terms that the divisor divides leave a floor or a remainder: ``(8 * i + j) floordiv 4 -> 2 * i + j floordiv 4``;
 - what the bounds decide is decided: ``j floordiv 4 -> 0`` and ``j mod 4 -> j`` for j < 4, and by divisibility
   ``(4 * i + j) mod 8 -> 4 * (i mod 2) + j``;
-- a floor and the remainder that belongs to it join: ``4 * (e floordiv 4) + e mod 4 -> e``.
+- a floor and the remainder that belongs to it join: ``4 * (e floordiv 4) + e mod 4 -> e``, and what a floor leaves is
+  a remainder: ``e - 4 * (e floordiv 4) -> e mod 4``.
 
 Not handled: relations between different induction variables (domains are boxes).
 """
@@ -176,8 +177,15 @@ def _of_atom(atom: Atom) -> Quasi:
 
 
 def _joined(const: int, factors: dict[Atom, int], extents: Extents) -> Quasi:
-    """Sum of the terms, each remainder joined with its floor."""
+    """Sum of the terms, each remainder joined with its floor, and each floor with what it leaves a remainder of."""
     for atom, factor in list(factors.items()):
+        if isinstance(atom, Floor) and factor and factor % atom.by == 0:
+            times = -factor // atom.by
+            if all(factors.get(a) == times * f for a, f in atom.arg.terms):
+                used = {atom, *(a for a, _ in atom.arg.terms)}
+                rest = {a: f for a, f in factors.items() if a not in used}
+                left = Quasi(const - times * atom.arg.const, _ordered(rest))
+                return add(left, scale(mod(atom.arg, atom.by, extents), times), extents)
         if not isinstance(atom, Mod) or not factor:
             continue
         quotient = _single(floordiv(atom.arg, atom.by, extents))

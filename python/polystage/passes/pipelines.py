@@ -22,6 +22,7 @@ _NESTS = (
     ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
     ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
     ",normalize-nests"
+    ",inline-index-tables,split-domains"
     ",remove-dead-nests"
     ",name-arrays"
 )

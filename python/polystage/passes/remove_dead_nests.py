@@ -6,7 +6,7 @@ from torch_mlir import ir
 
 from polystage.pipeline import Pass, PassContext
 
-from ._ir import functions, walk
+from ._ir import functions, nest_of, walk
 
 STORES = {"affine.store": 1, "memref.store": 1}
 
@@ -58,20 +58,12 @@ def _only_writers(array: ir.Value) -> list[ir.Operation] | None:
     nests: dict[ir.Operation, bool] = {}
     for use in array.uses:
         op = use.owner.operation
-        nest = _nest_of(op)
+        nest = nest_of(op)
         if nest is None:
             return None
         stores = op.name in STORES and use.operand_number == STORES[op.name]
         nests[nest] = nests.get(nest, False) or stores
     return list(nests) if all(nests.values()) else None
-
-
-def _nest_of(op: ir.Operation) -> ir.Operation | None:
-    """The outermost loop around ``op``."""
-    nest = None
-    while (parent := op.parent) is not None and parent.operation.name != "func.func":
-        nest = op = parent.operation
-    return nest
 
 
 def _remove_globals(module: ir.Operation) -> None:

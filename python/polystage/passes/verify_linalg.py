@@ -82,6 +82,8 @@ def _operation_problem(op: ir.Operation) -> str | None:
 
 
 def _type_problem(type_: ir.Type) -> str | None:
+    if isinstance(type_, (ir.FloatType, ir.IntegerType, ir.IndexType)):
+        return None
     if isinstance(type_, ir.ShapedType) and not type_.has_rank:
         return f"{type_} has no known rank; export the model with example inputs"
     if isinstance(type_, ir.RankedTensorType):
