@@ -11,6 +11,7 @@ from polystage.analysis.nests import main_function
 from polystage.errors import UserError
 from polystage.passes.pipelines import ALIASES
 from polystage.pipeline import Registry, options_of, run_pipeline
+from polystage.pipeline.base import InvalidIR
 from polystage.pipeline.options import split_options
 from polystage.pipeline.text import Element, parse_elements
 
@@ -88,7 +89,10 @@ def lower(module: ir.Operation, stages: Sequence[Stage], on_stage: OnStage) -> L
     for stage in stages:
         on_stage(stage.name)
         begin = time.perf_counter()
-        run_pipeline(module, stage.pipeline, REGISTRY)
+        try:
+            run_pipeline(module, stage.pipeline, REGISTRY)
+        except InvalidIR as failure:
+            raise RuntimeError(f"bug in {stage.name}: it left invalid IR") from failure
         seconds[stage.name] = time.perf_counter() - begin
         if stage.level == "affine":
             _note_result_types(levels["linalg"], module)

@@ -68,6 +68,7 @@ def load_levels(directory: Path, context: ir.Context) -> dict[str, ir.Operation]
 def parse(path: Path, context: ir.Context) -> ir.Operation:
     """Parses one file of IR; raises UserError at the place of the first syntax or verification error."""
     log = DiagnosticLog()
+    context.emit_error_diagnostics = True
     with context:
         module = parse_module(Part(path.read_text()), str(path), log)
     if module is None:
