@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.machine import load, parse_bytes, to_attribute
-from polystage.pipeline import Pass, PassContext, option, options_of
-from polystage.pipeline.options import write_options
+from polystage.pipeline import Pass, PassContext, option
 
 ATTRIBUTE = "polystage.target"
 
@@ -37,9 +36,7 @@ class SetTarget(Pass):
     Statistics: none.
     """
 
-    name: str = option(  # pyright: ignore[reportIncompatibleVariableOverride] - see below
-        help="a built-in target (trainium1, edge, tiny, ...) or the path of a .toml file"
-    )
+    name: str = option(help="a built-in target (trainium1, edge, tiny, ...) or the path of a .toml file")
     sbuf: str | None = option(None, help="size of SBUF over all lanes instead of the target's own, as in 256KiB")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -48,10 +45,3 @@ class SetTarget(Pass):
         if self.sbuf is not None:
             machine = machine.with_sbuf(parse_bytes(self.sbuf))
         op.attributes[ATTRIBUTE] = to_attribute(machine)
-
-    def __str__(self) -> str:
-        return f"set-target{{{write_options(options_of(SetTarget), vars(self))}}}"
-
-
-# The option `name` hides the name of the pass on instances, and would hide it on the class.
-SetTarget.name = "set-target"
