@@ -119,13 +119,13 @@ def select(nest: Nest, node: int, *, lane: int | None, result: ir.Type | None, l
     it the value stays where it falls: a tile buffer if it is a plain load, else a temporary.
     """
     chooser = _Chooser(nest, lane)
-    if result is None:
+    if nest.store.indirect:
+        value = chooser.converted(chooser.emit(node), ir.MemRefType(nest.store.array.type).element_type).operand
+    elif result is None:
         value = chooser.tensor(chooser.emit(node)).operand
     else:
         value = chooser.emit(node, _Value(Result(), result, loops)).operand
-    indices = tuple(
-        chooser.tensor(chooser.emit(index)).operand if isinstance(index, int) else None for index in nest.store.indices
-    )
+    indices = tuple(chooser.index(index).operand if isinstance(index, int) else None for index in nest.store.indices)
     return _share_slots(Selection(tuple(chooser.steps), tuple(chooser.slots), value, indices))
 
 
@@ -190,6 +190,24 @@ class _Chooser:
             return self.copy(value, self.temporary(value.type, frozenset()))
         return value
 
+    def converted(self, value: _Value, type_: ir.Type) -> _Value:
+        """A value in memory as elements of ``type_``, for transfers, which do not convert: ``extf`` leaves the
+        narrow elements where they are.
+        """
+        value = self.tensor(value)
+        match value.operand:
+            case Tile(node):
+                held = self.nest.nodes[node].type
+            case Temporary(slot):
+                held = self.slots[slot].type
+            case _:
+                held = value.type
+        return value if held == type_ else self.copy(value, self.temporary(type_, value.support))
+
+    def index(self, number: int) -> _Value:
+        """The value of a node as i32 in memory, as indirect transfers take their indices."""
+        return self.converted(self.emit(number), ir.IntegerType.get_signless(32))
+
     def iota(self, node: Index, into: _Value | None) -> _Value:
         type_ = ir.IntegerType.get_signless(32) if isinstance(node.type, ir.IndexType) else node.type
         into = into if into is not None and into.type == type_ else None
@@ -202,7 +220,7 @@ class _Chooser:
                 indices.append(index)
                 support |= index.support
             else:
-                value = self.tensor(self.emit(index))
+                value = self.index(index)
                 sources.append(value.operand)
                 indices.append(len(sources) - 1)
                 support |= value.support
