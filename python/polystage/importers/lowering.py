@@ -45,14 +45,21 @@ def lower(
     return module
 
 
+def find_main(module: ir.Module) -> ir.Operation | None:
+    """The function ``@main`` of a module."""
+    for op in module.body.operations:
+        if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main":
+            return op.operation
+    return None
+
+
 def name_arguments(module: ir.Module, arguments: Sequence[Argument]) -> None:
     """Put ``polystage.name`` and ``polystage.kind`` on the arguments of ``@main``."""
-    main = next(op for op in module.body.operations if op.operation.name == "func.func")
-    main.operation.attributes["arg_attrs"] = ir.ArrayAttr.get(
+    main = find_main(module)
+    assert main is not None
+    main.attributes["arg_attrs"] = ir.ArrayAttr.get(
         [
-            ir.DictAttr.get(
-                {"polystage.name": ir.StringAttr.get(a.name), "polystage.kind": ir.StringAttr.get(a.kind)}
-            )
+            ir.DictAttr.get({"polystage.name": ir.StringAttr.get(a.name), "polystage.kind": ir.StringAttr.get(a.kind)})
             for a in arguments
         ]
     )

@@ -16,6 +16,7 @@ from polystage.errors import UserError
 from polystage.importers.checks import check_graph, check_signature
 from polystage.importers.decompositions import table
 from polystage.importers.errors import from_exception
+from polystage.importers.files import load_program, load_text
 from polystage.importers.fold import fold
 from polystage.importers.imported import DTYPES, Argument, Imported, Kind
 from polystage.importers.lowering import lower
@@ -111,8 +112,11 @@ def _argument(node: Node, kind: Kind, name: str, tensor: torch.Tensor | None) ->
     return Argument(name, kind, DTYPES.get(meta.dtype, str(meta.dtype)), tuple(meta.shape), tensor)
 
 
-def import_file(path: str | Path) -> Imported:
+def import_file(path: str | Path, *, context: ir.Context | None = None) -> Imported:
     """Import a ``.pt2`` (saved ExportedProgram) or ``.mlir`` (linalg on tensors) file."""
-    from polystage.importers.files import read
-
-    return read(Path(path))
+    path = Path(path)
+    if path.suffix == ".pt2":
+        return import_exported(load_program(path), context=context)
+    if path.suffix == ".mlir":
+        return load_text(path, context)
+    raise UserError(f"cannot import '{path}': the file name must end in .pt2 or .mlir")
