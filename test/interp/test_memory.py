@@ -1,10 +1,13 @@
 """Shadow memory by itself, against a plain record of who wrote each byte."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from polystage.interp.memory import Buffer, Fault, Memory, Window, row_major
-from polystage.interp.shadow import Shadow
+from polystage.interp.shadow import Complain, Region, Shadow
 
 SIZE, PITCH, LANES = 256, 64, 4
 
@@ -42,39 +45,98 @@ def bytes_of(part: Window) -> set[int]:
     }
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_reads_are_refused_exactly_where_another_buffer_wrote_last(seed: int) -> None:
-    """Random reads and writes through overlapping buffers of several element types; windows are used again."""
-    rng = np.random.default_rng(seed)
+LAYOUTS = [("f32", 0, 4), ("bf16", 8, 6), ("i8", 4, 20), ("f32", 24, 3), ("bf16", 36, 4)]
+
+
+def overlapping_buffers(rng: np.random.Generator) -> tuple[Shadow, list[tuple[Buffer, Window]]]:
+    """Buffers of several element types that share addresses, with windows on them that are used again and again."""
     memory, shadow = make_memory()
-    layouts = [("f32", 0, 4), ("bf16", 8, 6), ("i8", 4, 20), ("f32", 24, 3), ("bf16", 36, 4)]
-    buffers = [make_buffer(memory, shadow, f"b{i}", *layout) for i, layout in enumerate(layouts)]
     known: list[tuple[Buffer, Window]] = []
-    for buffer in buffers:
+    for i, layout in enumerate(LAYOUTS):
+        buffer = make_buffer(memory, shadow, f"b{i}", *layout)
         for _ in range(4):
             lane, column = int(rng.integers(0, LANES)), int(rng.integers(0, buffer.shape[1]))
             step = int(rng.integers(1, 3))
             known.append((buffer, window(buffer, slice(lane, None), slice(column, None, step))))
         known.append((buffer, buffer.window()))
+    return shadow, known
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reads_are_refused_exactly_where_another_buffer_wrote_last(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shadow, known = overlapping_buffers(rng)
     writer: dict[int, Buffer] = {}
     seen = {True: 0, False: 0}
     for _ in range(400):
         buffer, part = known[int(rng.integers(0, len(known)))]
         touched = bytes_of(part)
         if rng.random() < 0.5:
-            if part.stamp != buffer.stamp:
-                shadow.write(buffer, part, complain)
+            assert allowed(shadow.write, buffer, part)
             writer |= dict.fromkeys(touched, buffer)
             continue
         fine = all(writer.get(byte) is buffer for byte in touched)
         seen[fine] += 1
-        assert fine == (part.stamp == buffer.stamp or allowed(shadow, buffer, part))
+        assert fine == allowed(shadow.read, buffer, part)
     assert min(seen.values()) > 10
 
 
-def allowed(shadow: Shadow, buffer: Buffer, part: Window) -> bool:
+@dataclass
+class Flying:
+    """A transfer that the plain record knows of: from ``source`` into ``target``."""
+
+    source: tuple[Buffer, Window]
+    target: tuple[Buffer, Window]
+    reads: set[int]
+    writes: set[int]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_transfers_in_flight_make_faults_exactly_where_they_are_touched(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shadow, known = overlapping_buffers(rng)
+    writer: dict[int, Buffer] = {}
+    flights: list[Flying] = []
+    seen = {True: 0, False: 0}
+    for _ in range(600):
+        arriving = {byte for flight in flights for byte in flight.writes}
+        locked = {byte for flight in flights for byte in flight.reads}
+        buffer, part = known[int(rng.integers(0, len(known)))]
+        touched = bytes_of(part)
+        owned = all(writer.get(byte) is buffer and byte not in arriving for byte in touched)
+        free = not touched & (arriving | locked)
+        match int(rng.integers(0, 5)):
+            case 0 | 1:
+                seen[owned] += 1
+                assert owned == allowed(shadow.read, buffer, part)
+            case 2:
+                seen[free] += 1
+                assert free == allowed(shadow.write, buffer, part)
+                writer |= dict.fromkeys(touched, buffer) if free else {}
+            case 3 if len(flights) < 3:
+                source = known[int(rng.integers(0, len(known)))]
+                reads = bytes_of(source[1])
+                sound = all(writer.get(byte) is source[0] and byte not in arriving for byte in reads)
+                if sound and free and not touched & reads:
+                    assert allowed(shadow.read, *source)
+                    shadow.depart(buffer, part, complain)
+                    shadow.lock(*source)
+                    flights.append(Flying(source, (buffer, part), reads, touched))
+            case _:
+                if flights:
+                    flight = flights.pop(int(rng.integers(0, len(flights))))
+                    shadow.land(*flight.target)
+                    shadow.unlock(*flight.source)
+                    writer |= dict.fromkeys(flight.writes, flight.target[0])
+    assert min(seen.values()) > 10
+
+
+def allowed(check: Callable[[Buffer, Region, Complain], None], buffer: Buffer, part: Window) -> bool:
+    """Whether an access goes through: its window carries the buffer's stamp, or it passes the check."""
+    if part.stamp == buffer.stamp:
+        return True
     try:
-        shadow.read(buffer, part, complain)
+        check(buffer, part, complain)
     except Fault:
         return False
     return True

@@ -104,15 +104,15 @@ class Shadow:
         if self.locks is None:
             self.locks = np.zeros(len(self.owners), np.uint8)
         self._sources.append(region)
-        self._set_lock(region, 1)
+        self._set_lock(region, locked=True)
         self._engage(buffer, 1)
 
     def unlock(self, buffer: Buffer, region: Region) -> None:
         """A transfer that reads ``region`` ends."""
         self._sources.remove(region)
-        self._set_lock(region, 0)
+        self._set_lock(region, locked=False)
         for other in self._sources:
-            self._set_lock(other, 1)
+            self._set_lock(other, locked=True)
         self._engage(buffer, -1)
 
     def _activate(self, buffer: Buffer) -> None:
@@ -157,6 +157,11 @@ class Shadow:
         strides = tuple([2 * stride for stride in region.data.strides])
         return np.ndarray(region.data.shape, word, self.owners, 2 * region.offset, strides)
 
+    def _owners_by_byte(self, region: Region) -> Array:
+        """Owners with the bytes of an element as one more dimension, since an element may be partly in flight."""
+        words = self._owner_words(region)
+        return np.ascontiguousarray(words)[..., np.newaxis].view(np.uint16)
+
     def _set_owner(self, region: Region, word: Any) -> None:
         if isinstance(region, Picked):
             self.owners.view(word.dtype)[region.elements] = word
@@ -169,16 +174,18 @@ class Shadow:
             return locks.view(word)[region.elements]
         return np.ndarray(region.data.shape, word, locks, region.offset, region.data.strides)
 
-    def _set_lock(self, region: Region, value: int) -> None:
+    def _set_lock(self, region: Region, locked: bool) -> None:
         assert self.locks is not None
+        word = _LOCK_WORD[_itemsize(region)]
+        value = np.iinfo(word).max if locked else 0  # every byte of the word, since others may look at a part of it
         if isinstance(region, Picked):
-            self.locks.view(_LOCK_WORD[_itemsize(region)])[region.elements] = value
+            self.locks.view(word)[region.elements] = value
         else:
             self._lock_words(region, self.locks).fill(value)
 
     def _refuse_races(self, buffer: Buffer, region: Region, complain: Complain) -> None:
         if self._flying:
-            busy = self._owner_words(region) == _IN_FLIGHT_WORD[buffer.itemsize]
+            busy = (self._owners_by_byte(region) == IN_FLIGHT).any(axis=-1)
             if busy.any():
                 where = buffer.memory.describe(_place(region, busy), buffer.itemsize)
                 raise complain("race", f"{where} touched while dma in flight into it (missing wait)")
