@@ -98,7 +98,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
     strategy = _strategies(arguments.strategy)
     with _progress(arguments.model) as stage:
-        compiled = api.compile_argument(
+        compiled = api.compile(
             arguments.model,
             target=arguments.target,
             sbuf=arguments.sbuf,

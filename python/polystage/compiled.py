@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from torch_mlir import ir
 
-from polystage import signature
+from polystage import loading, signature
 from polystage.errors import UserError
 from polystage.reference import Reference
 from polystage.report import measure
 from polystage.report.report import Check, Report
 from polystage.report.tolerance import UNIT_ROUNDOFF, difference, rounding_steps, tolerance
-from polystage.signature import Array, Signature
+from polystage.signature import Array, Binding, Signature
 
 
 class Compiled:
@@ -53,6 +53,8 @@ class Compiled:
         """Parameters, buffers and constants by name, in the element types of the program."""
         if self._bound is None:
             given = self._load_weights()
+            if any(binding.name not in given for binding in self.signature.weights):
+                given = {**given, **loading.hoisted(self.module("affine"), given)}
             self._bound = {binding.name: binding.take(given[binding.name]) for binding in self.signature.weights}
         return self._bound
 
@@ -69,26 +71,25 @@ class Compiled:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Executes on named arrays, returns the outputs by name and puts what was executed into the report."""
+        return self._run(inputs, self.weights)
+
+    def _run(self, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         self.signature.check_names(list(inputs))
-        arrays = [self._argument(binding, inputs) for binding in self.signature.bindings]
+        arrays = [_argument(binding, inputs, weights) for binding in self.signature.bindings]
         program = self.module("npu")
         run = measure.execute(program, arrays, self.report.dram.compulsory)
         self.report = measure.with_run(self.report, program, run)
         pairs = zip(self.signature.bindings, arrays, strict=True)
         return {binding.name: binding.give(array) for binding, array in pairs if binding.kind == "output"}
 
-    def _argument(self, binding: signature.Binding, inputs: Mapping[str, Array]) -> Array:
-        if binding.kind == "input":
-            return binding.take(inputs[binding.name])
-        return binding.empty() if binding.kind == "output" else self.weights[binding.name]
-
     def check(self, *inputs: Any) -> Report:
         """Executes, compares with the reference (on its example inputs when none are given), returns the report."""
         if self._reference is None:
-            raise UserError("nothing to compare with: this program was loaded from a folder, without its model")
+            raise UserError("nothing to compare with: this program came without its model or its example inputs")
         expected = self._reference.evaluate(inputs)
-        outputs = list(self.run(self.signature.by_position(expected.inputs)).values())
-        found = difference(outputs, expected.outputs)
+        weights = self.weights if expected.weights is None else expected.weights
+        outputs = self._run(self.signature.by_position(expected.inputs), weights)
+        found = difference(list(outputs.values()), expected.outputs)
         steps = rounding_steps(self.module("affine"))
         limit = tolerance(self._narrowest(), steps, expected.eager_error)
         passed = found.max_rel <= limit
@@ -107,6 +108,12 @@ class Compiled:
         from polystage import storage
 
         storage.save(Path(directory), self._levels, self.weights, self.report)
+
+
+def _argument(binding: Binding, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> Array:
+    if binding.kind == "input":
+        return binding.take(inputs[binding.name])
+    return binding.empty() if binding.kind == "output" else weights[binding.name]
 
 
 def _is_torch(value: Any) -> bool:

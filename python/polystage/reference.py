@@ -1,5 +1,6 @@
 """What a compiled program is compared with: PyTorch eager, or MLIR's JIT where there is no PyTorch model."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ import numpy as np
 from torch_mlir import ir
 
 from polystage import signature
-from polystage.report.tolerance import difference
+from polystage.report.tolerance import UNIT_ROUNDOFF, difference
 from polystage.signature import Array, Binding
 
 
@@ -16,11 +17,13 @@ from polystage.signature import Array, Binding
 class Expected:
     """Inputs, the outputs a correct program computes from them, and what is known about the reference.
 
-    ``seconds`` is PyTorch's own time; ``eager_error`` the relative error of PyTorch in the model's narrow type.
+    ``weights`` replace those of the program where it has none; ``seconds`` is PyTorch's own time; ``eager_error`` the
+    relative error of PyTorch in the model's narrow type.
     """
 
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
+    weights: Mapping[str, Array] | None = None
     seconds: float | None = None
     eager_error: float = 0.0
 
@@ -57,34 +60,41 @@ class Eager:
         arrays = tuple(tensor_to_numpy(leaf) for leaf in self.flatten(*given))
         outputs, seconds = eager.evaluate(self.model, given)
         if not self.narrow:
-            return Expected(arrays, outputs, seconds)
+            return Expected(arrays, outputs, seconds=seconds)
         wide, _ = eager.evaluate(*eager.cast(self.model, given, "f32"))
-        return Expected(arrays, wide, seconds, difference(outputs, wide).max_rel)
+        return Expected(arrays, wide, seconds=seconds, eager_error=difference(outputs, wide).max_rel)
 
 
 @dataclass(frozen=True)
 class Jit:
-    """The affine level through MLIR's ExecutionEngine, on random inputs: for IR that came without a model."""
+    """The affine level through MLIR's ExecutionEngine with random weights: for IR that came without a model."""
 
     module: ir.Operation
-    weights: Callable[[], Mapping[str, Array]]
     name: str = "MLIR's JIT of the affine level"
 
     def evaluate(self, inputs: Sequence[Any] = ()) -> Expected:
-        """Runs the affine level on ``inputs``, or on standard normal floats and zero integers."""
+        """Runs the affine level on ``inputs``, or on random ones."""
         from polystage.interp import jit
 
         arguments = signature.of_module(self.module)
         random = np.random.default_rng(0)
+        weights = {binding.name: _random(binding, random) for binding in arguments.weights}
         arrays = tuple(inputs) or tuple(_random(binding, random) for binding in arguments.inputs)
-        named = {**self.weights(), **arguments.by_position(arrays)}
+        named = {**weights, **arguments.by_position(arrays)}
         values = [named[b.name] if b.name in named else b.empty() for b in arguments.bindings]
         jit.run(ir.Module.parse(self.module.get_asm(assume_verified=True), self.module.context), values)
         pairs = zip(arguments.bindings, values, strict=True)
-        return Expected(arrays, tuple(binding.give(value) for binding, value in pairs if binding.kind == "output"))
+        outputs = tuple(binding.give(value) for binding, value in pairs if binding.kind == "output")
+        return Expected(arrays, outputs, weights)
 
 
 def _random(binding: Binding, random: np.random.Generator) -> Array:
-    if binding.element in ("f32", "f16", "bf16"):
-        return random.standard_normal(binding.shape).astype(signature.NUMPY[binding.element])
-    return np.zeros(binding.shape, signature.NUMPY[binding.element])
+    """Values that keep a network in range: normal inputs, scaled matrices, positive vectors, integers 0."""
+    dtype = signature.NUMPY[binding.element]
+    if binding.element not in UNIT_ROUNDOFF:
+        return np.zeros(binding.shape, dtype)
+    if binding.kind == "input":
+        return random.standard_normal(binding.shape).astype(dtype)
+    if len(binding.shape) < 2:
+        return random.uniform(0.5, 1.5, binding.shape).astype(dtype)
+    return (random.standard_normal(binding.shape) / math.sqrt(math.prod(binding.shape[1:]))).astype(dtype)
