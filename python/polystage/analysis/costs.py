@@ -79,8 +79,7 @@ def transfer_ns(buffer: TileBuffer, tiling: NestTiling, sizes: Sequence[int], ma
 def run_elements(buffer: TileBuffer, sizes: Sequence[int]) -> int:
     """Contiguous elements of the array that one descriptor covers."""
     last = len(buffer.access.indices) - 1
-    dim = next((dim for dim in buffer.free if dim.position == last), None)
-    return 1 if dim is None or dim.stride != 1 else dim.extent(sizes)
+    return max((dim.extent(sizes) for dim in buffer.free if dim.strides == ((last, 1),)), default=1)
 
 
 def nest_ns(tiling: NestTiling, sizes: Sequence[int], order: Sequence[int], machine: Machine) -> float:

@@ -1,9 +1,8 @@
 """Tile buffers of a nest: what each access needs on chip for a tile, what all of it takes, what it moves.
 
 A *tile* is a box of the nest's iterations, given by one size per loop. The buffer of an access holds the footprint of
-the tile: lanes by the loop that the implementation puts there, then one free dimension for each index that depends on
-other loops (of a result: for each loop), compacted by the common stride. All numbers here are exact; ``stage``
-allocates exactly these shapes.
+the tile: lanes by the loop that the implementation puts there, then free dimensions, one for each of the other loops or
+one for each index, whichever is less. All numbers here are exact; ``stage`` allocates exactly these shapes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,18 +22,16 @@ from polystage.machine import Machine
 
 @dataclass(frozen=True)
 class FreeDim:
-    """One free dimension of a buffer: index ``position`` of the array, in steps of ``stride``.
+    """One free dimension of a buffer: the hull of one index of the array, or the iterations of one loop.
 
-    A buffer that is read holds the hull of each index. One that is written has a dimension for each loop instead, so
-    that writing it back touches only elements that the nest stores.
+    ``factors`` are (loop, steps along the dimension for one iteration), ``strides`` (index, what one step adds to it).
     """
 
-    position: int
-    stride: int
     factors: tuple[tuple[int, int], ...]
+    strides: tuple[tuple[int, int], ...]
 
     def extent(self, sizes: Sequence[int]) -> int:
-        """Elements that a tile of these sizes touches, gaps of the common stride left out."""
+        """Steps that a tile of these sizes spans."""
         return 1 + sum(abs(factor) * (sizes[loop] - 1) for loop, factor in self.factors)
 
     def least(self, sizes: Sequence[int]) -> int:
@@ -83,7 +80,7 @@ class TileBuffer:
     def elements(self, sizes: Sequence[int], blocks: Mapping[int, int]) -> int:
         """Elements that one transfer of the buffer moves."""
         lanes = sizes[self.lane] if self.lane is not None else 1
-        return lanes * prod(dim.extent(sizes) for dim in self.free)
+        return lanes * _elements(self.free, sizes)
 
 
 def _split(size: int, block: int) -> tuple[int, int]:
@@ -170,25 +167,30 @@ def _buffers(nest: Nest, implementation: Implementation) -> Iterator[TileBuffer]
 def _buffer(nest: Nest, access: Access, lane: int | None, *, loaded: bool = False, stored: bool = False) -> TileBuffer:
     element = ir.MemRefType(access.array.type).element_type
     replicated = lane is not None and lane not in access.support
-    free = list[FreeDim]()
+    by_loop, by_index = tuple(_dims_by_loop(access, lane)), tuple(_dims_by_index(access, lane))
+    free = by_index
+    # what is written back are the elements that the nest stores, and no gap between them
+    if stored or _elements(by_loop, nest.extents) < _elements(by_index, nest.extents):
+        free = by_loop
+    return TileBuffer(access, element, lane, replicated, free, loaded, stored)
+
+
+def _dims_by_index(access: Access, lane: int | None) -> Iterator[FreeDim]:
     for position, index in enumerate(access.indices):
         factors = {loop: factor for loop, factor in enumerate(index.dims) if factor and loop != lane}
-        if stored and (not loaded or _apart(factors, nest.extents)):
-            free += [FreeDim(position, abs(f), ((loop, f // abs(f)),)) for loop, f in factors.items()]
-        elif factors:
+        if factors:
             stride = gcd(*factors.values())
-            free.append(FreeDim(position, stride, tuple((loop, f // stride) for loop, f in factors.items())))
-    return TileBuffer(access, element, lane, replicated, tuple(free), loaded, stored)
+            yield FreeDim(tuple((loop, f // stride) for loop, f in factors.items()), ((position, stride),))
 
 
-def _apart(factors: Mapping[int, int], extents: Sequence[int]) -> bool:
-    """Whether different iterations index different elements because each factor exceeds what smaller ones add up to."""
-    reach = 0
-    for loop, factor in sorted(factors.items(), key=lambda item: abs(item[1])):
-        if abs(factor) <= reach:
-            return False
-        reach += abs(factor) * (extents[loop] - 1)
-    return True
+def _dims_by_loop(access: Access, lane: int | None) -> Iterator[FreeDim]:
+    for loop in sorted(access.support - {lane}):
+        strides = [(position, index.dims[loop]) for position, index in enumerate(access.indices)]
+        yield FreeDim(((loop, 1),), tuple((position, stride) for position, stride in strides if stride))
+
+
+def _elements(dims: Sequence[FreeDim], sizes: Sequence[int]) -> int:
+    return prod(dim.extent(sizes) for dim in dims)
 
 
 def selection_of(nest: Nest, implementation: Implementation) -> Selection | None:

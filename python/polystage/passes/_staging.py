@@ -178,9 +178,9 @@ class StagedNest:
             form.const += factor * block.start
             form.add(iv.get(0), factor * block.size).add(iv.get(1), factor)
         for k, dim in enumerate(buffer.free):
-            if dim.position == position:
-                form.const += dim.stride * dim.least(sizes)
-                form.add(iv.get(k + 2), dim.stride)
+            for stride in [stride for at, stride in dim.strides if at == position]:
+                form.const += stride * dim.least(sizes)
+                form.add(iv.get(k + 2), stride)
         return form
 
     def origin(self, index: Linear, spans: Mapping[int, Span]) -> Form:
