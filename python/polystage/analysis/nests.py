@@ -193,6 +193,10 @@ def constant_trip(loop: ir.Operation) -> int:
     low, high = (ir.AffineConstantExpr(bound).value for bound in bounds)
     if low != 0 or ir.IntegerAttr(loop.attributes["step"]).value != 1:
         raise NotANestError("loop does not run from 0 with step 1")
+    if high < 1:
+        raise NotANestError("loop runs zero times")
+    if len(loop.results):
+        raise NotANestError("loop carries values")
     return high
 
 
@@ -243,6 +247,16 @@ def main_function(module: ir.Operation) -> ir.Operation:
         if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main":
             return op.operation
     raise UserError("module has no function @main")
+
+
+def constant_node(op: ir.Operation) -> Constant:
+    """An ``arith.constant`` as a node; i1 is 0 or 1."""
+    attribute, type_ = op.attributes["value"], op.results[0].type
+    if isinstance(attribute, ir.FloatAttr):
+        return Constant(attribute.value, type_)
+    if isinstance(attribute, ir.BoolAttr):
+        return Constant(int(attribute.value), type_)
+    return Constant(ir.IntegerAttr(attribute).value, type_)
 
 
 def read_nest(op: ir.Operation, symbols: Sequence[ir.Value] = ()) -> Nest:
@@ -298,13 +312,20 @@ class _Reader:
                 return None
             case "arith.index_cast" | "arith.index_castui":
                 return self.cast(op.results[0], operands[0])
-            case "affine.for" | "affine.if" | "scf.for" | "scf.if" | "scf.while":
-                raise NotANestError(f"body contains {op.name}")
+            case "arith.constant":
+                node = constant_node(op)
             case _:
-                predicate = ir.IntegerAttr(op.attributes["predicate"]).value if "predicate" in op.attributes else None
-                node = Scalar(op.name, tuple(self.node(v) for v in operands), op.results[0].type, predicate)
+                node = self.scalar(op)
         self.add(op.results[0], node)
         return None
+
+    def scalar(self, op: ir.Operation) -> Scalar:
+        if len(op.results) != 1 or not len(op.operands) or len(op.regions):
+            raise NotANestError(f"body contains {op.name}")
+        if any(isinstance(value.type, ir.IndexType) for value in (*op.operands, op.results[0])):
+            raise NotANestError(f"{op.name} computes with index values; affine.apply or i32 arithmetic does")
+        predicate = ir.IntegerAttr(op.attributes["predicate"]).value if "predicate" in op.attributes else None
+        return Scalar(op.name, tuple(self.node(v) for v in op.operands), op.results[0].type, predicate)
 
     def cast(self, result: ir.Value, source: ir.Value) -> None:
         """Casts between ``index`` and i32 change nothing but the type."""
@@ -314,6 +335,9 @@ class _Reader:
                 self.add(result, Index(self.linear[source], result.type))
         else:
             self.number[result] = self.node(source)
+            held = self.nodes[self.number[result]].type
+            if not isinstance(result.type, ir.IndexType) and result.type != held:
+                raise NotANestError(f"an index made from {held} is cast to {result.type}")
 
     def add(self, value: ir.Value, node: Node) -> int:
         self.nodes.append(node)
@@ -332,9 +356,7 @@ class _Reader:
         constant = value.owner
         if isinstance(constant, ir.Block) or constant.name != "arith.constant":
             raise NotANestError("body uses a value computed outside of the nest")
-        attribute = constant.attributes["value"]
-        number = ir.FloatAttr(attribute) if isinstance(attribute, ir.FloatAttr) else ir.IntegerAttr(attribute)
-        return Constant(number.value, value.type)
+        return constant_node(constant)
 
     def indices(self, op: ir.Operation, operands: Sequence[ir.Value]) -> tuple[Linear, ...]:
         attribute = op.attributes["map"]
