@@ -21,12 +21,13 @@ FLOORS = (
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # files of the top of the package that make up one room
-ROOMS = {"compilation": "api", "compiled": "api", "reference": "api", "storage": "api"}
+ROOMS = {"compilation": "api", "compiled": "api", "loading": "api", "reference": "api", "storage": "api"}
 # imports within a floor, and why
 NEIGHBOURS = {
     ("dialects", "machine"),  # verifiers know the lane and size rules of the target
     ("analysis", "interp"),  # predicted and executed counts are values of the same type
     ("signature", "analysis"),  # reads the arguments of the one function
+    ("importers", "zoo"),  # a name of the zoo is a model argument
 }
 # library -> rooms that may import it; the others may not even inside a function
 OWNERS = {

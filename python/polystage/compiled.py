@@ -54,7 +54,7 @@ class Compiled:
         if self._bound is None:
             given = self._load_weights()
             if any(binding.name not in given for binding in self.signature.weights):
-                given = {**given, **loading.hoisted(self.module("affine"), given)}
+                given = {**given, **loading.hoisted(self.module("npu"), given)}
             self._bound = {binding.name: binding.take(given[binding.name]) for binding in self.signature.weights}
         return self._bound
 

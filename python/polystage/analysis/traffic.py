@@ -21,6 +21,7 @@ from math import prod
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import main_function
 from polystage.dialects import npu
 from polystage.interp.counts import ByteCounts, Counts, Row
 from polystage.poly import array_names
@@ -31,7 +32,7 @@ Key = tuple[str, str, str, str, str]
 
 def predict(module: ir.Operation) -> Counts:
     """The counts of one execution of the npu program ``module``; 40 us an instruction of the text."""
-    func = next(op.operation for op in module.regions[0].blocks[0].operations if op.operation.name == "func.func")
+    func = main_function(module)
     tensors = array_names(func)
     moved: Counter[Key] = Counter()
     executed: Counter[str] = Counter()
