@@ -269,12 +269,16 @@ def _stays(program: _Program, array: ir.Value) -> bool:
 def _dead_nests(program: _Program, hoisted: Sequence[ir.Value], start: set[ir.Operation]) -> list[ir.Operation]:
     """Nests that nobody needs once the writers of the hoisted arrays are gone, last first."""
     dead = set(start)
-    order = list(program.reads)
-    for array in reversed(list(program.writers)):
-        nests = program.writers[array]
+    readers: dict[ir.Value, set[ir.Operation]] = {}
+    for nest, arrays in program.reads.items():
+        for array in arrays if nest not in dead else ():
+            readers.setdefault(array, set()).add(nest)
+    for array, nests in reversed(program.writers.items()):
         if array in program.entries or array in hoisted or any(nest in dead for nest in nests):
             continue
-        readers = [nest for nest in order if array in program.reads[nest] and nest not in dead and nest not in nests]
-        if not readers:
+        if not readers.get(array, set()) - set(nests):
             dead.update(nests)
-    return [nest for nest in reversed(order) if nest in dead]
+            for nest in nests:
+                for source in program.reads[nest]:
+                    readers[source].discard(nest)
+    return [nest for nest in reversed(program.reads) if nest in dead]
