@@ -60,13 +60,13 @@ class HoistParameters(Pass):
         if not hoisted:
             return
         moved = cone(program, hoisted)
+        ctx.statistic("nests", sum(len(program.writers[array]) for array in moved))
+        ctx.statistic("arrays", len(hoisted))
+        ctx.statistic("bytes", sum(map(array_bytes, hoisted)))
         with op.location:
             with ir.InsertionPoint(op.regions[0].blocks[0]):
                 _write_load(program, hoisted, moved)
             _rewrite_main(program, hoisted)
-        ctx.statistic("nests", sum(len(program.writers[array]) for array in moved))
-        ctx.statistic("arrays", len(hoisted))
-        ctx.statistic("bytes", sum(map(array_bytes, hoisted)))
 
 
 def array_bytes(array: ir.Value) -> int:
