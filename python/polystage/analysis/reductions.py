@@ -1,15 +1,16 @@
 """What a nest folds over its reduced loops, and whether that is a sum of products.
 
 ``C[f(i)] = combine(C[f(i)], g(i))`` with an associative ``combine`` is a *reduction* of ``g``; when ``combine``
-adds and ``g`` is a product of two loads (casts stripped) it is a *contraction*. A nest that reads its own array
-elsewhere is a *recurrence*: the loops along which source and target differ are carried.
+adds and ``g`` is a product of two loads (casts stripped) it is a *contraction*. Every other fold depends on the order
+of its steps. A nest that reads its own array elsewhere is a *recurrence*.
 
 Not handled: folds whose body is no single combining operation stay general folds, run one step after another.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from polystage.analysis.nests import Load, Nest, Scalar
+from polystage.analysis.nests import Gather, Load, Nest, Scalar
 
 ADDITIVE = frozenset({"arith.addf", "arith.addi"})
 COMBINING = ADDITIVE | {
@@ -89,16 +90,59 @@ def cone(nest: Nest, number: int) -> frozenset[int]:
     return frozenset(seen)
 
 
-def carried(nest: Nest) -> frozenset[int]:
-    """Loops along which a recurrence reads what an earlier iteration wrote."""
+def sequential(nest: Nest) -> frozenset[int]:
+    """Loops that take one iteration at a time, all of them in program order, so that the others may take any order.
+
+    Those are the loops along which a recurrence reads what an earlier iteration wrote; all but the innermost reduced
+    loop of a fold whose steps do not commute; and loops whose iterations store the same element.
+    """
+    if recurs := recurrence(nest):
+        return recurs | frozenset(nest.reduced)
     if nest.store.indirect:
         return frozenset()
+    if reduction_of(nest) is None:
+        shared = _sharing(nest, frozenset())
+        return shared | frozenset(nest.reduced) if shared else frozenset(nest.reduced[:-1])
+    loops = frozenset[int]()
+    while shared := _sharing(nest, loops):
+        loops |= {min(shared, key=lambda loop: nest.extents[loop])}
+    return loops
+
+
+def recurrence(nest: Nest) -> frozenset[int]:
+    """Loops along which a recurrence reads what an earlier iteration wrote; empty where the nest is none."""
+    everything = frozenset(range(len(nest.extents)))
+    if any(isinstance(node, Gather) and node.array == nest.store.array for node in nest.nodes):
+        return everything
+    if nest.store.indirect:
+        return everything if nest.self_loads else frozenset()
     target = nest.store.access.indices
-    loops = set[int]()
-    for number in nest.self_loads:
-        node = nest.nodes[number]
-        assert isinstance(node, Load)
-        for source, written in zip(node.access.indices, target, strict=True):
-            if source != written:
-                loops |= source.support | written.support
+    sources = [access.indices for access in nest.loads if access.array == nest.store.array]
+    pairs = [pair for source in sources for pair in zip(source, target, strict=True)]
+    loops = frozenset[int]().union(*(a.support | b.support for a, b in pairs if a != b))
+    while met := [index.support for index in target if index.support & loops and not index.support <= loops]:
+        loops = loops.union(*met)
+    return everything if loops and _sharing(nest, loops) else loops
+
+
+def _sharing(nest: Nest, fixed: frozenset[int]) -> frozenset[int]:
+    """Loops besides ``fixed`` of which it cannot be told that their iterations store different elements."""
+    loops = {loop for loop in nest.parallel - fixed if nest.extents[loop] > 1}
+    count = len(loops) + 1
+    while len(loops) < count:
+        count = len(loops)
+        for index in nest.store.access.indices:
+            factors = {loop: index.dims[loop] for loop in loops & index.support}
+            if _apart(factors, nest.extents):
+                loops -= factors.keys()
     return frozenset(loops)
+
+
+def _apart(factors: Mapping[int, int], extents: Sequence[int]) -> bool:
+    """Whether an index differs for all iterations, because each factor exceeds what the smaller ones add up to."""
+    reach = 0
+    for loop, factor in sorted(factors.items(), key=lambda item: abs(item[1])):
+        if abs(factor) <= reach:
+            return False
+        reach += abs(factor) * (extents[loop] - 1)
+    return True

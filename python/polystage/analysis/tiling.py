@@ -14,7 +14,7 @@ from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Access, Load, Nest
-from polystage.analysis.reductions import carried, reduction_of
+from polystage.analysis.reductions import recurrence, reduction_of, sequential
 from polystage.analysis.selection import Selection, Slot, is_float, select
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
@@ -43,11 +43,13 @@ class FreeDim:
 class TileBuffer:
     """The on-chip buffer of one access.
 
+    ``loops`` are those whose tile position changes the contents, or in a recurrence what other iterations see of them.
     ``lane`` is the loop across its lanes, or None for one lane; ``replicated``: the element does not depend on the
     lane loop, every lane holds a copy. ``loaded``/``stored``: it is filled before use, written back after.
     """
 
     access: Access
+    loops: frozenset[int]
     element: ir.Type
     lane: int | None
     replicated: bool
@@ -59,11 +61,6 @@ class TileBuffer:
     def blocked(self) -> bool:
         """Whether it has a dimension for blocks of lanes."""
         return self.lane is not None and not self.replicated
-
-    @cached_property
-    def loops(self) -> frozenset[int]:
-        """Loops whose tile position changes the contents."""
-        return self.access.support
 
     def shape(self, sizes: Sequence[int], blocks: Mapping[int, int]) -> tuple[int, ...]:
         """Lanes, blocks of lanes where there is more than one, free extents."""
@@ -92,7 +89,7 @@ class NestTiling:
     """What staging a nest needs to know: its buffers, temporaries and the loops that may be tiled.
 
     ``blocks`` gives the lane loops with the most lanes each may take; ``single`` the loops that must be tiled by one
-    (carried by a recurrence).
+    in program order.
     """
 
     nest: Nest
@@ -138,7 +135,7 @@ def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> N
         buffers=tuple(_buffers(nest, implementation)),
         selection=selection_of(nest, implementation),
         blocks=blocks,
-        single=carried(nest),
+        single=sequential(nest),
         alignment=machine.alignment,
     )
 
@@ -172,7 +169,10 @@ def _buffer(nest: Nest, access: Access, lane: int | None, *, loaded: bool = Fals
     # what is written back are the elements that the nest stores, and no gap between them
     if stored or _elements(by_loop, nest.extents) < _elements(by_index, nest.extents):
         free = by_loop
-    return TileBuffer(access, element, lane, replicated, free, loaded, stored)
+    loops = access.support
+    if access.array == nest.store.array:
+        loops |= recurrence(nest)
+    return TileBuffer(access, loops, element, lane, replicated, free, loaded, stored)
 
 
 def _dims_by_index(access: Access, lane: int | None) -> Iterator[FreeDim]:

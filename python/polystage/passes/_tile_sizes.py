@@ -140,14 +140,17 @@ def next_larger(tiling: NestTiling, loop: int, size: int) -> int:
 
 
 def orders(tiling: NestTiling) -> Iterator[tuple[int, ...]]:
-    """Orders of tile loops worth trying: reductions innermost, and for each buffer the loops that keep it in place."""
+    """Orders of tile loops worth trying: reductions innermost, and for each buffer the loops that keep it in place.
+
+    Loops that have to run in program order do, next to the reductions.
+    """
     nest = tiling.nest
     loops = range(len(nest.extents))
-    reduced = [loop for loop in loops if loop not in nest.parallel]
-    carried = [loop for loop in loops if loop in nest.parallel and loop in tiling.single]
+    sequential = [loop for loop in loops if loop in tiling.single]
+    reduced = [loop for loop in loops if loop not in nest.parallel and loop not in tiling.single]
     parallel = [loop for loop in loops if loop in nest.parallel and loop not in tiling.single]
     held = dict.fromkeys([frozenset[int](), *(buffer.loops for buffer in tiling.buffers)])
     yield from dict.fromkeys(
-        (*(d for d in parallel if d in loops), *(d for d in parallel if d not in loops), *carried, *reduced)
+        (*(d for d in parallel if d in loops), *(d for d in parallel if d not in loops), *sequential, *reduced)
         for loops in held
     )

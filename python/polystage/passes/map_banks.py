@@ -8,7 +8,7 @@ from torch_mlir import ir
 from polystage.analysis.costs import engine_ns, factor_accesses, nest_ns
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
 from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, read_nest, top_nests
-from polystage.analysis.reductions import Product, carried, product_of, reduction_of
+from polystage.analysis.reductions import Product, product_of, reduction_of, sequential
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import tiling_of
 from polystage.machine import Machine, of_module
@@ -82,7 +82,7 @@ def choose(nest: Nest, machine: Machine) -> Implementation:
 
 def candidates(nest: Nest) -> Iterator[Implementation]:
     """All implementations that are legal for the nest, outermost lane loop first."""
-    lanes = [d for d in sorted(nest.parallel - carried(nest)) if nest.extents[d] > 1] or [None]
+    lanes = [d for d in sorted(nest.parallel - sequential(nest)) if nest.extents[d] > 1] or [None]
     reduction = reduction_of(nest)
     if not nest.reduced:
         yield from (Implementation("elementwise", lane) for lane in lanes)
