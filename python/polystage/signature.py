@@ -54,8 +54,10 @@ class Binding:
         return np.ascontiguousarray(array, NUMPY[self.element]).reshape(self.shape)
 
     def empty(self) -> Array:
-        """A new array for the program to write."""
-        return np.zeros(self.shape, NUMPY[self.element])
+        """A new array for the program to write: NaN or the least integer, so that what it leaves out shows."""
+        dtype = NUMPY[self.element]
+        fill = np.iinfo(dtype).min if dtype.kind == "i" else dtype.type(np.nan)
+        return np.full(self.shape, fill, dtype)
 
     def give(self, array: Array) -> Array:
         """An array that the program wrote, in the type the caller knows."""

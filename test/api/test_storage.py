@@ -99,6 +99,11 @@ def test_64_bit_integers_are_narrowed_and_widened() -> None:
         binding.take(np.array([0, 2**31]))
 
 
+def test_what_a_program_does_not_write_shows() -> None:
+    assert np.isnan(Binding("y", "output", (2,), "bf16", "bf16").empty().astype(np.float32)).all()
+    assert (Binding("y", "output", (2,), "i32", "i64").empty() == -(2**31)).all()
+
+
 def test_f32_is_rounded_to_a_narrow_input() -> None:
     binding = Binding("x", "input", (1,), "bf16", "bf16")
     assert binding.take(np.array([1.001], np.float32))[0] == ml_dtypes.bfloat16(1.0)

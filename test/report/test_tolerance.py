@@ -83,6 +83,11 @@ def test_infinities_stand_in_the_same_places() -> None:
     assert difference([np.array([np.nan, -np.inf, np.nan], np.float32)], [reference]).max_abs == math.inf
 
 
+def test_shapes_have_to_be_equal() -> None:
+    reference = np.ones((2, 1), np.float32)
+    assert difference([np.ones((2, 2), np.float32)], [reference]).max_rel == math.inf
+
+
 def test_integers_have_to_be_equal() -> None:
     reference = np.array([50_000, 7], np.int64)
     assert difference([reference + 1], [reference]).max_rel == math.inf

@@ -108,8 +108,8 @@ def execute(program: ir.Operation, arrays: Sequence[Array], compulsory_bytes: in
 
 
 def with_run(report: Report, program: ir.Operation, run: Run) -> Report:
-    """``report`` with what ``run`` executed; byte counts have to be equal row by row, not only in total."""
-    equal = run.counts.bytes == predict(program).bytes
+    """``report`` with what ``run`` executed; counts have to be equal row by row and op by op, not only in total."""
+    equal = run.counts == predict(program)
     times = run.times
     modelled = Time(times.modelled_us, times.compute_bound_us, times.dram_bound_us, dict(times.busy_us))
     return report.with_run(moved(run.counts), equal, modelled, RunSeconds(run.seconds))
