@@ -43,7 +43,7 @@ class NestForm:
         constants = [bound.value for bound in bounds if isinstance(bound, ir.AffineConstantExpr)]
         if len(constants) != 2 or len(bounds) != 2 or len(loop.operands):
             yield loop, "loop bounds must be constants"
-            constants = [0, 1]
+            constants = [0, 2]
         elif constants[0] != 0 or ir.IntegerAttr(loop.attributes["step"]).value != 1:
             yield loop, "a loop must run from 0 with step 1"
         elif constants[1] < 1:

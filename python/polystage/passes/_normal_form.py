@@ -110,7 +110,7 @@ class _Function:
                 yield argument, f"argument {position} must have polystage.kind, one of {', '.join(sorted(KINDS))}"
             elif outputs and kind != "output":
                 yield argument, f"argument {position} of kind '{kind}' comes after an output"
-            outputs |= kind == "output"
+            outputs = kind == "output"
             yield from self._array(argument, name, f"argument {position}")
             (self.writable if kind == "output" else self.written).add(argument)
 

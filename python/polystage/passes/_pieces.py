@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
+from torch_mlir import ir
+
 from . import _quasi as q
 from ._body import Body, Index
 from ._evaluate import NotEvaluable, Tables, cone_of, evaluate, ivs_of
@@ -55,7 +57,7 @@ def piecewise(body: Body, number: int, tables: Tables) -> Piecewise | None:
             values.append(int(evaluate(body, cone, point, tables)))
     except NotEvaluable:
         return None
-    pieces = fit(values)
+    pieces = runs(values) if body.nodes[number].type == ir.IntegerType.get_signless(1) else fit(values)
     return None if pieces is None else Piecewise(depth, pieces)
 
 
@@ -69,6 +71,14 @@ def fit(values: Sequence[int]) -> tuple[Piece, ...] | None:
         pieces.append(_longest(values, start))
         start = pieces[-1].stop
     return tuple(pieces)
+
+
+def runs(values: Sequence[int]) -> tuple[Piece, ...] | None:
+    """The stretches of equal values; None if there are too many."""
+    starts = [i for i, value in enumerate(values) if i == 0 or value != values[i - 1]]
+    if len(starts) > MOST_PIECES:
+        return None
+    return tuple(Piece(a, b, 0, values[a], 1) for a, b in pairwise([*starts, len(values)]))
 
 
 def _longest(values: Sequence[int], start: int) -> Piece:

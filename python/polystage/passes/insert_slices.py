@@ -54,16 +54,8 @@ def _replace(op: ir.Operation, value: ir.Value) -> None:
 
 def _padded(op: ir.Operation) -> ir.Value:
     low, high = (list(ir.DenseI64ArrayAttr(op.attributes[key])) for key in ("static_low", "static_high"))
-    block = op.regions[0].blocks[0]
-    padding = list(block.operations)[-1].operation.operands[0]
-    maker = defining_op(padding)
     with ir.InsertionPoint(op), op.location:
-        if maker is not None and maker.block == block:
-            if maker.name != "arith.constant":
-                raise NotSupportedError(
-                    op.location, "padding with a value that depends on the position is not supported"
-                )
-            padding = maker.clone().operation.results[0]
+        padding = _padding(op)
         source = op.operands[0]
         shape = ir.RankedTensorType(source.type).shape
         offsets = [max(0, -cut) for cut in low]
@@ -71,6 +63,18 @@ def _padded(op: ir.Operation) -> ir.Value:
         if sizes != list(shape):
             source = _extract(source, offsets, sizes)
         return _insert(source, filled(op.results[0].type, padding), [max(0, pad) for pad in low])
+
+
+def _padding(op: ir.Operation) -> ir.Value:
+    """The value of the padding, outside of the body of ``op``."""
+    block = op.regions[0].blocks[0]
+    value = list(block.operations)[-1].operation.operands[0]
+    maker = defining_op(value)
+    if maker is not None and maker.name == "arith.constant":
+        return maker.clone().operation.results[0]
+    if (value.owner if maker is None else maker.block) == block:
+        raise NotSupportedError(op.location, "padding with a value that depends on the position is not supported")
+    return value
 
 
 def _concatenated(op: ir.Operation) -> ir.Value:

@@ -189,7 +189,7 @@ def _in_range(op: ir.Operation, value: int) -> int:
         return value
     if not all(_starts_extremum(use.owner.operation, use.operand_number) for use in op.results[0].uses):
         raise NotSupportedError(
-            op.location, f"the integer {value} does not fit in i32, the widest integer of the targets"
+            op.location, f"the integer {value:,} does not fit in i32, the widest integer of the targets"
         )
     return max(INT32_MIN, min(INT32_MAX, value))
 

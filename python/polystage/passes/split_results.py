@@ -62,15 +62,23 @@ class SplitResults(Pass):
 
 
 def _split(op: ir.Operation, ctx: PassContext) -> None:
+    made: dict[int, ir.Value] = {}
     with ir.InsertionPoint(op), op.location:
         for position, result in enumerate(op.results):
             if any(True for _ in result.uses):
-                result.replace_all_uses_with(_single(op, position, ctx))
+                result.replace_all_uses_with(_single(op, position, made, ctx))
     op.erase()
 
 
-def _single(op: ir.Operation, position: int, ctx: PassContext) -> ir.Value:
-    """The operation that computes result ``position`` alone."""
+def _single(op: ir.Operation, position: int, made: dict[int, ir.Value], ctx: PassContext) -> ir.Value:
+    """Result ``position``, computed alone; ``made`` are the results that are."""
+    if position in made:
+        return made[position]
+    made[position] = _computed(op, position, made, ctx)
+    return made[position]
+
+
+def _computed(op: ir.Operation, position: int, made: dict[int, ir.Value], ctx: PassContext) -> ir.Value:
     inputs, _ = segments(op)
     others = {k for k in needed_arguments(yielded(op)[position], op.regions[0].blocks[0]) if k >= inputs}
     others.discard(inputs + position)
@@ -81,7 +89,7 @@ def _single(op: ir.Operation, position: int, ctx: PassContext) -> ir.Value:
         message = "results of this operation depend on each other in a way that cannot be split"
         raise NotSupportedError(op.location, message)
     ctx.statistic("arg-extrema")
-    return index_of_extremum(op, pattern, _restricted(op, pattern.value, []))
+    return index_of_extremum(op, pattern, _single(op, pattern.value, made, ctx))
 
 
 def _restricted(op: ir.Operation, position: int, others: Sequence[int]) -> ir.Value:

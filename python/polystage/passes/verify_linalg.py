@@ -72,7 +72,7 @@ def _is_static_cast(op: ir.Operation) -> bool:
 
 def _operation_problem(op: ir.Operation) -> str | None:
     dialect, _, _ = op.name.partition(".")
-    if dialect in SUPPORTED or op.name in ALSO:
+    if dialect in SUPPORTED or op.name in ALSO or op.name.endswith(".yield"):
         return None
     if dialect in CONTROL:
         return f"control flow ('{op.name}') that depends on data is not supported"
