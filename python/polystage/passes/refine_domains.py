@@ -9,6 +9,7 @@ from torch_mlir import ir
 
 from polystage.analysis.nests import (
     Linear,
+    NotANestError,
     NotLinearError,
     add,
     constant_of,
@@ -17,10 +18,14 @@ from polystage.analysis.nests import (
     scale,
     top_nests,
 )
+from polystage.analysis.reductions import COMBINING
+from polystage.analysis.values import array_name
 from polystage.dialects import affine
 from polystage.pipeline import Pass, PassContext
 
 MAX_PIECES = 4096
+_LOADS = ("affine.load", "memref.load")
+_STORES = ("affine.store", "memref.store")
 
 
 @dataclass(frozen=True)
@@ -43,36 +48,59 @@ class RefineDomains(Pass):
     After: nests over ``%i1 in 0..7, %i0 in 0..7``, and pieces of the last row, with
     ``%a[7 * %i1 + %i0 + 3]`` and ``%a[7 * %i1 + %i0 - 53]``.
 
+    Pieces run one after another. A nest whose iterations depend on their order (a recurrence, a fold that is no
+    reduction) stays whole: what it loads through a division is first copied into an array in the order of its loops.
+
     Requires: affine normal form.
 
-    Refuses: a nest that would fall into more than 4096 pieces.
+    Refuses: a nest that would fall into more than 4096 pieces; a nest that depends on the order of its iterations and
+    stores through a division, or loads so what it stores.
 
     Statistics:
         split: nests that were split
         pieces: nests that they became
+        unfolded: copies made for nests that stay whole
     """
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Rewrite every nest with a quasi-affine access."""
-        for loop in list(top_nests(main_function(op))):
-            body = _Body.of(loop)
-            if body.linear:
-                continue
+        pending = list(top_nests(main_function(op)))
+        for loop in pending:
             try:
-                pieces = list(refine(_whole(body.extents), body.evaluate))
+                pending += _refine(loop, ctx)
+            except (NotANestError, NotLinearError) as problem:
+                ctx.error(loop, f"domain cannot be split: {problem}; run lower-to-affine first")
             except _TooManyPiecesError:
                 ctx.error(
                     loop,
                     f"nest falls into more than {MAX_PIECES} pieces with linear accesses; "
                     "simplify its index arithmetic",
                 )
-                continue
-            with ir.InsertionPoint(loop), loop.location:
-                for piece in pieces:
-                    body.emit(piece)
-            loop.erase()
-            ctx.statistic("split", 1)
-            ctx.statistic("pieces", len(pieces))
+
+
+def _refine(loop: ir.Operation, ctx: PassContext) -> Sequence[ir.Operation]:
+    """Split one nest, or make it linear otherwise; new nests that have to be split as well."""
+    body = _Body.of(loop)
+    if body.linear:
+        return ()
+    if body.ordered:
+        copies = body.unfold()
+        ctx.statistic("unfolded", len(copies))
+        if not _Body.of(loop).linear:
+            ctx.error(
+                loop,
+                "nest depends on the order of its iterations and accesses what it stores through mod or floordiv; "
+                "use a loop for each digit",
+            )
+        return copies
+    pieces = list(refine(_whole(body.extents), body.evaluate))
+    with ir.InsertionPoint(loop), loop.location:
+        for piece in pieces:
+            body.emit(piece)
+    loop.erase()
+    ctx.statistic("split", 1)
+    ctx.statistic("pieces", len(pieces))
+    return ()
 
 
 class _TooManyPiecesError(Exception):
@@ -147,14 +175,22 @@ def evaluate_expr(expr: ir.AffineExpr, operands: Sequence[Linear], extents: Sequ
         case ir.AffineMulExpr():
             return scale(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs))
         case ir.AffineFloorDivExpr():
-            return divide(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs), extents)[0]
+            return divide(evaluate_expr(expr.lhs, operands, extents), divisor_of(expr), extents)[0]
         case ir.AffineModExpr():
-            return divide(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs), extents)[1]
+            return divide(evaluate_expr(expr.lhs, operands, extents), divisor_of(expr), extents)[1]
         case ir.AffineCeilDivExpr():
             negated = scale(evaluate_expr(expr.lhs, operands, extents), -1)
-            return scale(divide(negated, constant_of(expr.rhs), extents)[0], -1)
+            return scale(divide(negated, divisor_of(expr), extents)[0], -1)
         case _:
             raise NotLinearError(str(expr))
+
+
+def divisor_of(expr: ir.AffineBinaryExpr) -> int:
+    """The divisor of a ``mod``, ``floordiv`` or ``ceildiv``."""
+    divisor = constant_of(expr.rhs)
+    if divisor < 1:
+        raise NotLinearError(f"{expr}: the divisor is not positive")
+    return divisor
 
 
 def divide(form: Linear, divisor: int, extents: Sequence[int]) -> tuple[Linear, Linear]:
@@ -198,6 +234,7 @@ class _Body:
 
     @classmethod
     def of(cls, loop: ir.Operation) -> "_Body":
+        """The body of a nest; NotANestError where an access depends on anything but its induction variables."""
         extents, ivs, current = list[int](), list[ir.Value](), loop
         while True:
             extents.append(constant_trip(current))
@@ -205,8 +242,58 @@ class _Body:
             ivs.append(block.arguments[0])
             ops = [op.operation for op in block.operations][:-1]
             if len(ops) != 1 or ops[0].name != "affine.for":
-                return cls(loop, tuple(extents), tuple(ivs), tuple(ops))
+                break
             current = ops[0]
+        mapped = [operand for op in ops if "map" in op.attributes for operand in list(op.operands)[_first_index(op) :]]
+        if any(operand not in ivs for operand in mapped):
+            raise NotANestError("an index is computed outside of the access maps")
+        if sum(op.name in _STORES for op in ops) != 1:
+            raise NotANestError("a nest has one store")
+        return cls(loop, tuple(extents), tuple(ivs), tuple(ops))
+
+    @property
+    def store(self) -> ir.Operation:
+        """The one store."""
+        return next(op for op in self.ops if op.name in _STORES)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether pieces of the nest might not be run one after another: what it stores, it reads or stores again."""
+        store = self.store
+        own = [op for op in self.ops if op.name in _LOADS and op.operands[0] == store.operands[1]]
+        if store.name == "memref.store":
+            return bool(own)
+        target = (store.attributes["map"], *list(store.operands)[2:])
+        if any(
+            "map" not in load.attributes or (load.attributes["map"], *list(load.operands)[1:]) != target for load in own
+        ):
+            return True
+        if len(own) == 1 and _is_reduction(own[0].results[0], store.operands[0]):
+            return False
+        used = next(operands for op, _, operands in self.accesses if op == store)
+        return any(extent > 1 and loop not in used for loop, extent in enumerate(self.extents))
+
+    def unfold(self) -> list[ir.Operation]:
+        """Copy what is loaded through a division into arrays indexed by loops, and load from those; the copies."""
+        copies = list[ir.Operation]()
+        for op, access, operands in list(self.accesses):
+            if op.name != "affine.load" or _is_linear(access) or op.operands[0] == self.store.operands[1]:
+                continue
+            array, loops = op.operands[0], sorted(set(operands))
+            element = ir.MemRefType(array.type).element_type
+            type_ = ir.MemRefType.get([self.extents[loop] for loop in loops], element)
+            with ir.InsertionPoint(self.loop), op.location:
+                copy = affine.alloc(type_, f"{array_name(array)}.unfolded{len(copies)}")
+                with affine.nest(type_.shape) as ivs:
+                    moved = dict(zip(loops, ivs, strict=True))
+                    value = affine.load(array, access, [moved[loop] for loop in operands])
+                    affine.store(value, copy, ir.AffineMap.get_identity(len(loops)), ivs)
+                copies.append(_loop_of(ivs[0]))
+            with ir.InsertionPoint(op), op.location:
+                own = affine.load(copy, ir.AffineMap.get_identity(len(loops)), [self.ivs[loop] for loop in loops])
+            op.results[0].replace_all_uses_with(own)
+            op.erase()
+        return copies
 
     @property
     def accesses(self) -> Iterator[tuple[ir.Operation, ir.AffineMap, list[int]]]:
@@ -220,7 +307,7 @@ class _Body:
     @property
     def linear(self) -> bool:
         """Whether no access has a ``mod`` or a division."""
-        return not any(word in str(access) for _, access, _ in self.accesses for word in ("mod", "div"))
+        return all(_is_linear(access) for _, access, _ in self.accesses)
 
     def evaluate(self, piece: Piece) -> list[tuple[Linear, ...]]:
         """All accesses as linear forms over the piece."""
@@ -258,6 +345,24 @@ class _Body:
 
 def _first_index(op: ir.Operation) -> int:
     return {"affine.load": 1, "affine.store": 2, "affine.apply": 0}[op.name]
+
+
+def _is_linear(access: ir.AffineMap) -> bool:
+    return not any(word in str(access) for word in ("mod", "div"))
+
+
+def _is_reduction(accumulator: ir.Value, total: ir.Value) -> bool:
+    """Whether ``total`` is the accumulator combined with something else, in any order."""
+    root = total.owner
+    if isinstance(root, ir.Block) or root.name not in COMBINING:
+        return False
+    return [use.owner for use in accumulator.uses] == [root]
+
+
+def _loop_of(iv: ir.Value) -> ir.Operation:
+    block = iv.owner
+    assert isinstance(block, ir.Block)
+    return block.owner.operation
 
 
 def _used_as_data(iv: ir.Value) -> bool:
