@@ -356,7 +356,7 @@ class _Reader:
         constant = value.owner
         if isinstance(constant, ir.Block) or constant.name != "arith.constant":
             raise NotANestError("body uses a value computed outside of the nest")
-        return constant_node(constant)
+        return constant_node(constant.operation)
 
     def indices(self, op: ir.Operation, operands: Sequence[ir.Value]) -> tuple[Linear, ...]:
         attribute = op.attributes["map"]
