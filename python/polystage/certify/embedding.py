@@ -1,0 +1,233 @@
+"""Which iterations of an original nest the iterations of its successor are: bodies, and the relation between domains.
+
+The relation is not taken from anyone: it is the identity, or the set of pairs of iterations whose leaves have the same
+ultimate sources, narrowed to those that store to the same element. However it is found, it is then verified.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from polystage import poly
+from polystage.poly.relation import Relation, Relations
+
+from .program import Leaf, Node, Operation
+from .sources import Difference, Sources, compose, difference
+from .trace import Computation
+
+Pairs = list[tuple[Leaf, Leaf]]
+
+REORDERABLE = frozenset(
+    {"arith.addf", "arith.addi", "arith.mulf", "arith.muli", "arith.maximumf", "arith.minimumf", "arith.maxnumf"}
+    | {"arith.minnumf", "arith.maxsi", "arith.minsi", "arith.maxui", "arith.minui", "arith.andi", "arith.ori"}
+    | {"arith.xori"}
+)
+"""Operations whose order of application a compiler may choose (floating-point sums included, as everywhere)."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A broken law, and where."""
+
+    law: str
+    message: str
+    difference: Difference | None = None
+
+
+def match(before: Computation, after: Computation) -> Pairs | Breach:
+    """The leaves of the two bodies that stand for each other, if the bodies are otherwise the same expression."""
+    same_casts = after.chain == before.chain or (
+        not before.accumulates and after.chain[: len(before.chain)] == before.chain
+    )
+    if not same_casts or len(before.nest.indices) != len(after.nest.indices):
+        return Breach("body", "the result is cast differently")
+    roots = zip((before.core, *before.nest.indices), (after.core, *after.nest.indices), strict=True)
+    found: dict[tuple[Leaf, Leaf], None] = {}
+    pending, seen = list(roots), set[tuple[Node, Node]]()
+    while pending:
+        pair = pending.pop()
+        if pair in seen:
+            continue
+        seen.add(pair)
+        old, new = pair
+        if isinstance(old, Leaf) and isinstance(new, Leaf) and len(old.indices) == len(new.indices):
+            found[(old, new)] = None
+            pending += zip(old.indices, new.indices, strict=True)
+        elif (
+            isinstance(old, Operation)
+            and isinstance(new, Operation)
+            and old.kind == new.kind
+            and len(old.operands) == len(new.operands)
+        ):
+            pending += zip(old.operands, new.operands, strict=True)
+        else:
+            return Breach("body", f"{_words(new)} instead of {_words(old)}")
+    return list(found)
+
+
+def _words(node: Node) -> str:
+    return " ".join(node.kind) if isinstance(node, Operation) else " ".join((*node.base, *(c[0] for c in node.chain)))
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """An original nest and a successor with their corresponding leaves."""
+
+    algebra: Relations
+    before: Computation
+    after: Computation
+    pairs: Pairs
+    moved: Relation | None
+    """From the elements of the original's target to those of the successor's, as far as it is known."""
+
+    def embed(self) -> Relation | Breach:
+        """The iterations of the original that the successor's are, verified; or the law that breaks."""
+        first: Breach | None = None
+        for candidate in self.candidates():
+            breach = self.verify(candidate)
+            if breach is None:
+                return candidate
+            first = first or breach
+        return first or Breach("source", "no iteration of the original nest has these operands")
+
+    def candidates(self) -> Iterator[Relation]:
+        """Relations between the iterations, the likeliest first; each is a function on the successor's domain."""
+        whole = self.algebra.identity(self.after.nest.domain)
+        if poly.equal_sets(self.before.nest.domain, self.after.nest.domain) and _rank(self.before) == _rank(self.after):
+            yield whole
+        if self.before.nest.indices or any(own == "any" for own in self._owns()):
+            return
+        compatible = self.compatible()
+        hint = self.hint()
+        both = hint if compatible is None else compatible if hint is None else None
+        if compatible is not None and hint is not None:
+            both = self.algebra.intersection(compatible, hint)
+        for candidate in (both, compatible, hint):
+            if candidate is not None and self.algebra.covers(candidate, whole):
+                yield candidate if self.algebra.single_valued(candidate) else self.algebra.least(candidate)
+
+    def _owns(self) -> Iterator[str]:
+        return (self.before.readings[old].own for old, _ in self.pairs)
+
+    def compatible(self) -> Relation | None:
+        """The pairs of iterations whose operands have a common source, leaf by leaf; None if no leaf tells."""
+        found: Relation | None = None
+        for old, new in self.pairs:
+            if old.indices or self.before.readings[old].own != "no":
+                continue
+            a, b = self.after.readings[new].sources, self.before.readings[old].sources
+            shared = [self.algebra.then(a[x], self.algebra.inverse(b[x])) for x in a if x in b]
+            if not shared:
+                return None
+            leaf = shared[0]
+            for each in shared[1:]:
+                leaf = self.algebra.union(leaf, each)
+            found = leaf if found is None else self.algebra.intersection(found, leaf)
+        return found
+
+    def hint(self) -> Relation | None:
+        """The pairs of iterations that store to the same element."""
+        if self.moved is None:
+            return None
+        elements = self.algebra.then(self.after.store, self.algebra.inverse(self.moved))
+        return self.algebra.then(elements, self.algebra.inverse(self.before.store))
+
+    def verify(self, embedding: Relation) -> Breach | None:
+        """The law that breaks if the successor's iterations are these iterations of the original."""
+        identical = embedding is self.algebra.identity(self.after.nest.domain)
+        for old, new in self.pairs:
+            breach = self.leaf(embedding, identical, old, new)
+            if breach is not None:
+                return breach
+        if self.before.nest.indices:
+            return self.scatter(identical)
+        if self.before.accumulates and not (identical or reorderable(self.before)):
+            return Breach("order", "a reduction whose order matters is taken apart")
+        return None
+
+    def leaf(self, embedding: Relation, identical: bool, old: Leaf, new: Leaf) -> Breach | None:
+        """One pair of leaves."""
+        a, b = self.after.readings[new], self.before.readings[old]
+        if b.own == "any":
+            return self.carried(identical, old, new)
+        if b.own == "same" and self.before.accumulates:
+            return self.accumulator(embedding, identical, old, new)
+        if a.own == "any" or (a.own == "same" and self.after.accumulates):
+            return Breach("order", "reads elements that other iterations of the nest write")
+        at = embedding
+        if old.indices:
+            assert old.access is not None and new.access is not None
+            count = len(old.indices)
+            if new.access.domain.extents[-count:] != old.access.domain.extents[-count:]:
+                return Breach("source", "picks from another range of elements")
+            at = self.algebra.beside(embedding, self.algebra.box(old.access.domain.extents[-count:]))
+        return self.compare("source", self.expected(at, identical, b.sources), a.sources)
+
+    def expected(self, embedding: Relation, identical: bool, sources: Sources) -> Sources:
+        """The sources of the original at the iterations of the successor."""
+        return sources if identical else compose(self.algebra, embedding, sources)
+
+    def compare(self, law: str, expected: Sources, found: Sources) -> Breach | None:
+        """Whether sources are the same."""
+        if expected == found:
+            return None
+        wrong = difference(self.algebra, expected, found)
+        return wrong and Breach(law, "reads another value" if law == "source" else "starts from another value", wrong)
+
+    def accumulator(self, embedding: Relation, identical: bool, old: Leaf, new: Leaf) -> Breach | None:
+        """A reduction starts from the original's start, or goes on where another piece of it stopped."""
+        if self.after.readings[new].own != "same":
+            return Breach("initial", "reads its accumulator from elsewhere than it stores it")
+        sources = dict(self.after.readings[new].sources)
+        expected = self.expected(embedding, identical, self.before.readings[old].sources)
+        begun = sources.pop(self.after.label, None)
+        if begun is None:
+            return self.compare("initial", expected, sources)
+        if not reorderable(self.before):
+            return Breach("order", "a reduction whose order matters is taken apart")
+        fresh = {label: self.algebra.outside(relation, begun) for label, relation in expected.items()}
+        return self.compare("initial", {x: relation for x, relation in fresh.items() if not relation.empty}, sources)
+
+    def carried(self, identical: bool, old: Leaf, new: Leaf) -> Breach | None:
+        """Values carried from iteration to iteration through memory: same iterations, same pattern of elements."""
+        if not identical or self.after.readings[new].own == "no":
+            return Breach("order", "values carried between iterations are carried otherwise")
+        assert old.access is not None and new.access is not None
+        read = self._across(self.algebra.graph(old.access), self.algebra.graph(new.access))
+        both = self.algebra.union(read, self._across(self.before.store, self.after.store))
+        if not self.algebra.single_valued(both) or not self.algebra.injective(both):
+            return Breach("order", "values carried between iterations are carried otherwise")
+        return self.compare("initial", self.before.readings[old].sources, self.after.readings[new].sources)
+
+    def _across(self, old: Relation, new: Relation) -> Relation:
+        return self.algebra.then(self.algebra.inverse(old), new)
+
+    def scatter(self, identical: bool) -> Breach | None:
+        """A scatter stays as it is: same iterations, same places, same contents before."""
+        if not identical or not self.algebra.equal(self.before.store, self.after.store):
+            return Breach("order", "a scatter stores elsewhere")
+        return self.compare("initial", self.before.initial, self.after.initial)
+
+
+def _rank(computation: Computation) -> int:
+    return len(computation.nest.domain.names)
+
+
+def reorderable(computation: Computation) -> bool:
+    """Whether a reduction combines its accumulator once, by an operation whose order does not matter."""
+    root = computation.core
+    if not isinstance(root, Operation) or root.kind[0] not in REORDERABLE or len(root.operands) != 2:
+        return False
+    own: Callable[[Leaf], bool] = lambda leaf: computation.readings[leaf].own != "no"  # noqa: E731
+    mine = [sum(own(leaf) for leaf in _leaves(operand)) for operand in root.operands]
+    direct = [isinstance(operand, Leaf) and own(operand) for operand in root.operands]
+    return sorted(mine) == [0, 1] and any(direct)
+
+
+def _leaves(node: Node) -> Iterator[Leaf]:
+    if isinstance(node, Leaf):
+        yield node
+        for each in node.indices:
+            yield from _leaves(each)
+    else:
+        for each in node.operands:
+            yield from _leaves(each)
