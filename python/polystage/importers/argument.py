@@ -2,12 +2,12 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.export import ExportedProgram
@@ -18,6 +18,7 @@ from polystage.importers.errors import from_exception
 from polystage.importers.files import existing, load_program, load_text
 from polystage.importers.imported import DTYPES, Imported
 from polystage.importers.model import import_exported, import_model
+from polystage.importers.torch_edge import map_tensors
 
 
 @dataclass(frozen=True)
@@ -108,23 +109,24 @@ def _from_function(text: str, dtype: torch.dtype | None) -> LoadedModel:
             made: Any = function()
     except Exception as error:
         raise from_exception(error, f"{name}() failed") from error
-    if not isinstance(made, tuple) or len(made) != 2 or not isinstance(made[0], torch.nn.Module):
-        raise UserError(f"{name}() must return (torch.nn.Module, inputs), not {_describe(made)}", str(path))
-    model, inputs = made
-    given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+    model, inputs = _checked(made, name, path)
     if dtype is not None:
-        model, given = model.to(dtype), torch.utils._pytree.tree_map_only(torch.Tensor, _caster(dtype), given)
-    return _from_model(path.stem, model, given)
+        model, inputs = model.to(dtype), map_tensors(_caster(dtype), inputs)
+    return _from_model(path.stem, model, inputs)
+
+
+def _checked(made: Any, name: str, path: Path) -> tuple[torch.nn.Module, tuple[Any, ...]]:
+    """The ``(model, inputs)`` a user's function returned; a single input may stand without its tuple."""
+    parts = cast("tuple[Any, ...]", made if isinstance(made, tuple) else (made,))
+    if len(parts) != 2 or not isinstance(parts[0], torch.nn.Module):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise UserError(f"{name}() must return (torch.nn.Module, inputs), not ({kinds})", str(path))
+    given = parts[1]
+    return parts[0], tuple(cast("Sequence[Any]", given)) if isinstance(given, tuple | list) else (given,)
 
 
 def _caster(dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(type(part).__name__ for part in value)})"
-    return type(value).__name__
 
 
 def _execute(path: Path) -> ModuleType:
@@ -146,7 +148,7 @@ def _execute(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _importable(folder: Path):
+def _importable(folder: Path) -> Generator[None]:
     """Let the user's file import its neighbours."""
     sys.path.insert(0, str(folder))
     try:

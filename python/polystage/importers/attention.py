@@ -7,6 +7,7 @@ from torch import Tensor
 
 from polystage.importers.precision import wide
 from polystage.importers.reductions import softmax
+from polystage.importers.torch_edge import broadcast
 
 
 def scaled_dot_product_attention(
@@ -40,7 +41,7 @@ def scaled_dot_product_attention(
 
 def _matmul_wide(a: Tensor, b: Tensor) -> Tensor:
     """A batched product that stays in f32; both operands are widened last, so that the widening folds away."""
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast(a.shape[:-2], b.shape[:-2])
     left = a.expand(*batch, *a.shape[-2:]).reshape(-1, *a.shape[-2:])
     right = b.expand(*batch, *b.shape[-2:]).reshape(-1, *b.shape[-2:])
     return torch.bmm(wide(left), wide(right)).reshape(*batch, a.shape[-2], b.shape[-1])

@@ -9,6 +9,7 @@ from torch.fx import Graph, Node
 from polystage.errors import UserError
 from polystage.importers.errors import node_location
 from polystage.importers.imported import DTYPES
+from polystage.importers.torch_edge import draws_random_numbers, is_control_flow, leaves, shadow
 
 
 def check_signature(program: ExportedProgram) -> None:
@@ -25,9 +26,15 @@ def check_signature(program: ExportedProgram) -> None:
 
 
 def check_graph(graph: Graph) -> None:
-    """Refuse dynamic shapes, complex numbers, f64 and other element types the compiler does not have."""
+    """Refuse control flow, random numbers, dynamic shapes and element types that no target has."""
     for node in graph.nodes:
-        for leaf in torch.utils._pytree.tree_leaves(node.meta.get("val")):
+        if is_control_flow(node):
+            raise UserError(
+                f"control flow that depends on data ('{node.target}') cannot be compiled", node_location(node)
+            )
+        if draws_random_numbers(node):
+            raise UserError(f"'{node.target}' draws random numbers; make them an input", node_location(node))
+        for leaf in leaves(shadow(node)):
             _check_value(node, leaf)
 
 

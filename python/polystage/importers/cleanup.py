@@ -74,8 +74,8 @@ def _read_narrow(op: ir.Operation) -> None:
     """``f(extf a)`` -> ``f(a)`` with the ``extf`` in the body; a contraction only when both operands are narrow."""
     if op.name in _CONTRACTIONS:
         sources = [_widened(op.operands[k]) for k in range(2)]
-        kinds = {None if source is None else source.type.element_type for source in sources}
-        if None in kinds or len(kinds) > 1:
+        kinds = [_element(source) for source in sources if source is not None]
+        if len(kinds) < 2 or kinds[0] != kinds[1]:
             return
     elif op.name in _POOLINGS:
         sources = [_widened(op.operands[0])]
@@ -88,7 +88,7 @@ def _read_narrow(op: ir.Operation) -> None:
         if source is not None:
             _widen_inside(op, body.arguments[k])
             op.operands[k] = source
-            body.arguments[k].set_type(source.type.element_type)
+            body.arguments[k].set_type(_element(source))
 
 
 def _widen_inside(op: ir.Operation, argument: ir.BlockArgument) -> None:
@@ -105,8 +105,12 @@ def _widened(value: ir.Value) -> ir.Value | None:
     body = [inner.operation.name for inner in op.regions[0].blocks[0].operations]
     if body != ["arith.extf", "linalg.yield"]:
         return None
-    maps = [attribute.value for attribute in ir.ArrayAttr(op.attributes["indexing_maps"])]
-    return op.operands[0] if maps[0] == maps[1] and maps[0].is_permutation else None
+    maps = list(ir.ArrayAttr(op.attributes["indexing_maps"]))
+    return op.operands[0] if maps[0] == maps[1] and ir.AffineMapAttr(maps[0]).value.is_permutation else None
+
+
+def _element(value: ir.Value) -> ir.Type:
+    return ir.RankedTensorType(value.type).element_type
 
 
 # arith.cmpf predicates: ogt oge ugt uge, olt ole ult ule
@@ -196,7 +200,7 @@ def _backwards(body: ir.Block) -> Iterator[ir.Operation]:
 def _used_elsewhere(body: ir.Block, argument: int, result: int) -> bool:
     """Does the accumulator of ``result`` flow into another yielded value?"""
     terminator = body.operations[len(body.operations) - 1].operation
-    reached = {body.arguments[argument]}
+    reached: set[ir.Value] = {body.arguments[argument]}
     for op in body.operations:
         if op.operation != terminator and any(operand in reached for operand in op.operation.operands):
             reached.update(op.operation.results)

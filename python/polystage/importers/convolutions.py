@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from polystage.importers.precision import NARROW
-
-aten = torch.ops.aten
+from polystage.importers.torch_edge import aten
 
 
 def convolution(

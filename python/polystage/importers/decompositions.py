@@ -29,8 +29,7 @@ from polystage.importers.reductions import (
     var_mean_correction,
     vector_norm,
 )
-
-aten = torch.ops.aten
+from polystage.importers.torch_edge import aten
 
 
 def table() -> dict[Any, Callable[..., Any]]:

@@ -9,10 +9,11 @@ from torch_mlir import ir
 
 from polystage.errors import UserError
 
-_LIBRARIES = tuple(str(Path(package).parent) for package in (torch.__file__, __file__))
+_LIBRARIES = tuple(str(Path(file).parent) for file in (torch.__file__, ir.__file__, __file__))
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_OPERATOR = re.compile(r'name = "torch\.([\w.]+)"')
+_LEGALIZED = re.compile(r"operation 'torch\.([\w.]+)'")
 _MLIR_FRAME = re.compile(r'"([^"]+)":(\d+):\d+')
-_TORCH_OPERATOR = re.compile(r"torch\.(?:operator|constant)?\W*\"?(torch\.)?(\w+\.[\w.]+)")
 
 
 def node_location(node: torch.fx.Node) -> str | None:
@@ -21,18 +22,22 @@ def node_location(node: torch.fx.Node) -> str | None:
     return innermost(_FRAME.findall(trace))
 
 
+def _is_users(frame: tuple[str, str]) -> bool:
+    return not frame[0].startswith((*_LIBRARIES, "<"))
+
+
 def innermost(frames: list[tuple[str, str]]) -> str | None:
     """The last frame (outermost first) that lies outside torch and polystage, else the last one."""
     if not frames:
         return None
-    own = [frame for frame in frames if not frame[0].startswith(_LIBRARIES)]
-    file, line = (own or frames)[-1]
+    file, line = ([frame for frame in frames if _is_users(frame)] or frames)[-1]
     return f"{file}:{line}"
 
 
 def from_exception(error: BaseException, what: str) -> UserError:
     """An exception raised while the user's code or torch.export ran, located at the user's line."""
     frames = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(error.__traceback__)]
+    frames = [frame for frame in frames if _is_users(frame)]
     kind = type(error).__name__
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return UserError(f"{what}: {kind}: {text}" if text else f"{what}: {kind}", innermost(frames))
@@ -48,4 +53,6 @@ def from_mlir(error: ir.MLIRError) -> UserError:
     diagnostic = error.error_diagnostics[0] if error.error_diagnostics else None
     if diagnostic is None:
         return UserError(f"torch-mlir cannot lower the model: {error}")
-    return UserError(f"unsupported operation: {diagnostic.message}", mlir_location(diagnostic.location))
+    operator = _OPERATOR.search(diagnostic.message) or _LEGALIZED.search(diagnostic.message)
+    what = operator[1] if operator else diagnostic.message.splitlines()[0]
+    return UserError(f"unsupported operation: {what}", mlir_location(diagnostic.location))

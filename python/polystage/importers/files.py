@@ -67,7 +67,7 @@ def _syntax_error(error: ir.MLIRError, path: Path) -> UserError:
 
 
 def _arguments(main: ir.Operation, path: Path) -> tuple[Argument, ...]:
-    attributes = main.attributes["arg_attrs"] if "arg_attrs" in main.attributes else None
+    attributes = main.attributes.get("arg_attrs", None)
     found: list[Argument] = []
     for number, value in enumerate(main.regions[0].blocks[0].arguments):
         given = ir.DictAttr(ir.ArrayAttr(attributes)[number]) if attributes is not None else None

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch_mlir import ir
 
+from polystage.importers.torch_edge import leaves
+
 Kind = Literal["parameter", "buffer", "constant", "input"]
 
 # The element types polystage compiles, by their MLIR names.
@@ -68,8 +70,7 @@ class Imported:
 
     def flatten(self, *inputs: Any) -> tuple[torch.Tensor, ...]:
         """The tensors among a model's positional inputs, in the order of ``self.inputs``."""
-        leaves = torch.utils._pytree.tree_leaves(inputs)  # pyright: ignore[reportPrivateUsage]
-        return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+        return tuple(leaf for leaf in leaves(inputs) if isinstance(leaf, torch.Tensor))
 
 
 def tensor_to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:

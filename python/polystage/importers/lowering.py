@@ -1,16 +1,20 @@
+# pyright: basic
+# torch-mlir's importer is untyped and is extended by subclassing here.
 """A folded FX graph -> linalg on tensors, through torch-mlir."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.fx import Graph
 from torch_mlir import ir
 from torch_mlir.dialects import torch as torch_dialect
-from torch_mlir.extras.fx_importer import FxImporter
+from torch_mlir.extras.fx_importer import FxImporter, GraphNodeImporter
 from torch_mlir.passmanager import PassManager
 
+from polystage.errors import UserError
 from polystage.importers.cleanup import cleanup
-from polystage.importers.errors import from_exception, from_mlir
+from polystage.importers.errors import from_mlir, node_location
 from polystage.importers.imported import Argument
 
 PIPELINES = (
@@ -21,18 +25,27 @@ PIPELINES = (
 )
 
 
-def lower(
-    graph: Graph, root: torch.fx.GraphModule, arguments: Sequence[Argument], context: ir.Context | None
-) -> ir.Module:
+_NodeImporter: Any = GraphNodeImporter
+_Importer: Any = FxImporter
+
+
+class _LocatedImporter(_NodeImporter):
+    """torch-mlir's node importer, with errors that say which node of the model they are about."""
+
+    def _import_torch_op_overload(self, loc: ir.Location, node: torch.fx.Node, *rest: Any) -> None:
+        try:
+            super()._import_torch_op_overload(loc, node, *rest)
+        except (NotImplementedError, TypeError, KeyError, ValueError, AssertionError, RuntimeError) as error:
+            detail = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"unsupported operation: {node.target}: {detail}", node_location(node)) from error
+
+
+def lower(graph: Graph, arguments: Sequence[Argument], context: ir.Context | None) -> ir.Module:
     """Import ``graph`` as ``@main`` and lower it; ``arguments`` describe its placeholders in order."""
     context = context or ir.Context()
     torch_dialect.register_dialect(context)
-    importer = FxImporter(context=context)
-    try:
-        importer._import_all_child_modules(root, "main")
-        importer.import_stateless_graph(graph, func_name="main", func_visibility="public")
-    except (NotImplementedError, TypeError, KeyError, ValueError, AssertionError, RuntimeError) as error:
-        raise from_exception(error, "torch-mlir cannot import the model") from error
+    importer = _Importer(context=context, graph_node_importer_cls=_LocatedImporter)
+    importer.import_stateless_graph(graph, func_name="main", func_visibility="public")
     module = importer.module
     with context:
         try:

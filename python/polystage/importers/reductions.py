@@ -15,14 +15,14 @@ def _dims(x: Tensor, dim: Sequence[int] | int | None) -> list[int]:
     return [dim] if isinstance(dim, int) else list(dim)
 
 
-def _count(x: Tensor, dims: Sequence[int]) -> int:
+def _count(x: Tensor, dims: list[int]) -> int:
     count = 1
     for d in dims:
         count *= x.shape[d]
     return count
 
 
-def _mean(x: Tensor, dims: Sequence[int], keepdim: bool) -> Tensor:
+def _mean(x: Tensor, dims: list[int], keepdim: bool) -> Tensor:
     """Mean in the tensor's own dtype; callers widen first."""
     if not dims:
         return x
@@ -53,7 +53,7 @@ def mean_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
     return mean_dims(x, None, False, dtype=dtype)
 
 
-def _moments(x: Tensor, dims: Sequence[int], correction: float, keepdim: bool) -> tuple[Tensor, Tensor]:
+def _moments(x: Tensor, dims: list[int], correction: float, keepdim: bool) -> tuple[Tensor, Tensor]:
     """Two-pass variance and mean of a tensor already widened."""
     mean = _mean(x, dims, True)
     centred = x - mean

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.fx import Graph, Node
+from torch.fx import Node
 
-aten = torch.ops.aten
+from polystage.importers.emit import emit, replace
+from polystage.importers.torch_edge import aten, broadcast, shadow
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,33 @@ class Progression:
     step: int
     count: int
     axis: int | None
+
+
+@dataclass(frozen=True)
+class Gather:
+    """``source`` indexed by one known table for each dimension from ``first`` on."""
+
+    source: Node
+    first: int
+    tables: tuple[torch.Tensor, ...]
+
+
+def slice_for_table(user: Node, values: dict[Node, torch.Tensor]) -> bool:
+    """Replace ``user``, a gather by known tables, by slices, a reshape and a broadcast; true when done."""
+    gather = _as_gather(user, values)
+    if gather is None or any(table.dtype == torch.bool for table in gather.tables):
+        return False
+    box = broadcast(*(table.shape for table in gather.tables))
+    if 0 in box:
+        return False
+    sizes = shadow(gather.source).shape[gather.first :]
+    found = [progression(table, size, len(box)) for table, size in zip(gather.tables, sizes, strict=False)]
+    plan = [p for p in found if p is not None]
+    axes = [p.axis for p in plan if p.axis is not None]
+    if len(plan) != len(found) or axes != sorted(set(axes)):
+        return False
+    _rewrite(user, gather, plan, box)
+    return True
 
 
 def progression(table: torch.Tensor, size: int, rank: int) -> Progression | None:
@@ -40,60 +68,30 @@ def _constant_along(table: torch.Tensor, axis: int) -> bool:
     return bool((table == table.narrow(axis, 0, 1)).all())
 
 
-def slice_for_table(graph: Graph, user: Node, values: dict[Node, torch.Tensor]) -> bool:
-    """Replace ``user``, a gather by known tables, by slices, a reshape and a broadcast; true when done."""
-    gather = _as_gather(user, values)
-    if gather is None:
-        return False
-    source, first, tables = gather
-    shape = source.meta["val"].shape
-    box = torch.broadcast_shapes(*(table.shape for table in tables))
-    if 0 in box or any(table.dtype == torch.bool for table in tables):
-        return False
-    found = [progression(table, shape[first + k], len(box)) for k, table in enumerate(tables)]
-    plan = [p for p in found if p is not None]
-    axes = [p.axis for p in plan if p.axis is not None]
-    if len(plan) != len(found) or axes != sorted(set(axes)):
-        return False
-    _rewrite(graph, user, source, first, plan, box)
-    return True
-
-
-def _as_gather(user: Node, values: dict[Node, torch.Tensor]) -> tuple[Node, int, list[torch.Tensor]] | None:
-    """(source, first indexed dimension, tables of consecutive dimensions) of a gather by known tables."""
-    args = user.args
+def _as_gather(user: Node, values: dict[Node, torch.Tensor]) -> Gather | None:
+    args: Any = user.args
     if user.target is aten.embedding.default and args[1] in values and args[0] not in values:
-        return args[0], 0, [values[args[1]]]
+        return Gather(args[0], 0, (values[args[1]],))
     if user.target is aten.index_select.default and args[2] in values and args[0] not in values:
-        return args[0], args[1] % args[0].meta["val"].dim(), [values[args[2]]]
+        return Gather(args[0], args[1] % shadow(args[0]).dim(), (values[args[2]],))
     if user.target is not aten.index.Tensor or args[0] in values:
         return None
     where = [k for k, index in enumerate(args[1]) if index is not None]
     if not all(args[1][k] in values for k in where) or where != list(range(where[0], where[-1] + 1)):
         return None
-    return args[0], where[0], [values[args[1][k]] for k in where]
+    return Gather(args[0], where[0], tuple(values[args[1][k]] for k in where))
 
 
-def _rewrite(
-    graph: Graph, user: Node, source: Node, first: int, plan: Sequence[Progression], box: Sequence[int]
-) -> None:
-    def call(target: Any, *args: Any) -> Node:
-        node = graph.call_function(target, args)
-        operands = torch.fx.map_arg(args, lambda n: n.meta["val"])
-        node.meta = {"val": target(*operands), "stack_trace": user.meta.get("stack_trace")}
-        return node
-
-    with graph.inserting_before(user):
-        value = source
-        for k, p in enumerate(plan):
-            stop = p.start + p.step * (p.count - 1) + 1
-            value = call(aten.slice.Tensor, value, first + k, p.start, stop, p.step)
-        shape = list(source.meta["val"].shape)
-        varying = {p.axis: p.count for p in plan if p.axis is not None}
-        narrow = [varying.get(axis, 1) for axis in range(len(box))]
-        head, tail = shape[:first], shape[first + len(plan) :]
-        value = call(aten.view.default, value, [*head, *narrow, *tail])
-        if list(box) != narrow:
-            value = call(aten.expand.default, value, [*head, *box, *tail])
-    user.replace_all_uses_with(value)
-    graph.erase_node(user)
+def _rewrite(user: Node, gather: Gather, plan: Sequence[Progression], box: Sequence[int]) -> None:
+    value = gather.source
+    for k, p in enumerate(plan):
+        stop = p.start + p.step * (p.count - 1) + 1
+        value = emit(user, aten.slice.Tensor, value, gather.first + k, p.start, stop, p.step)
+    shape = list(shadow(gather.source).shape)
+    varying = {p.axis: p.count for p in plan if p.axis is not None}
+    narrow = [varying.get(axis, 1) for axis in range(len(box))]
+    head, tail = shape[: gather.first], shape[gather.first + len(plan) :]
+    value = emit(user, aten.view.default, value, [*head, *narrow, *tail])
+    if list(box) != narrow:
+        value = emit(user, aten.expand.default, value, [*head, *box, *tail])
+    replace(user, value)

@@ -47,6 +47,7 @@ _ELEMENTS: dict[str, Any] = {
     "i64": np.int64,
 }
 
+
 def run(module: ir.Module, args: Sequence[Array]) -> None:
     """Execute ``@main`` of an affine or placed module; results are written into the trailing out-arguments.
 
@@ -79,7 +80,8 @@ def _clone(module: ir.Module) -> ir.Module:
 
 
 def _main(module: ir.Module) -> Any:
-    return next(op for op in module.body.operations if op.operation.name == "func.func" and op.name.value == "main")
+    functions = (op for op in module.body.operations if op.operation.name == "func.func")
+    return next(op for op in functions if ir.StringAttr(op.operation.attributes["sym_name"]).value == "main")
 
 
 def _walk(root: ir.Operation) -> list[ir.Operation]:

@@ -80,14 +80,16 @@ def _coefficient(expression: ir.AffineExpr, positions: set[int]) -> int | None:
         return int(expression.position in positions)
     if isinstance(expression, ir.AffineConstantExpr | ir.AffineSymbolExpr):
         return 0
-    parts = [_coefficient(part, positions) for part in (expression.lhs, expression.rhs)]
-    if None in parts:
+    if not isinstance(expression, ir.AffineBinaryExpr):
+        return None
+    left, right = _coefficient(expression.lhs, positions), _coefficient(expression.rhs, positions)
+    if left is None or right is None:
         return None
     if isinstance(expression, ir.AffineAddExpr):
-        return sum(part for part in parts if part is not None)
+        return left + right
     if isinstance(expression, ir.AffineMulExpr) and isinstance(expression.rhs, ir.AffineConstantExpr):
-        return (parts[0] or 0) * expression.rhs.value
-    return 0 if parts == [0, 0] else None
+        return left * expression.rhs.value
+    return 0 if left == right == 0 else None
 
 
 def _rotate(loops: Sequence[ir.Operation]) -> None:

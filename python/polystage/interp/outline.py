@@ -5,7 +5,7 @@ operations share one function. Buffers are allocated and released by the caller,
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,17 +140,18 @@ def _function(at: ir.InsertionPoint, name: str, op: ir.Operation) -> Any:
     results = [result.type for result in op.results]
     function = func.FuncOp(name, ([value.type for value in passed], results), ip=at)
     body = function.add_entry_block()
-    inner: Mapping[ir.Value, ir.Value] = dict(zip(passed, body.arguments, strict=True))
+    inner: dict[ir.Value, ir.Value] = dict(zip(passed, body.arguments, strict=True))
     with ir.InsertionPoint(body):
-        constants = {value: value.owner.clone().result for value in captured if _is_constant(value)}
+        for value in captured:
+            if _is_constant(value):
+                inner[value] = ir.OpResult(value).owner.operation.clone().result
         copy = op.clone().operation
-        func.ReturnOp(list(copy.results))
-    renamed = {**inner, **constants}
+        ir.Operation.create("func.return", operands=list(copy.results))
 
     def rename(user: ir.Operation) -> ir.WalkResult:
         for number, value in enumerate(user.operands):
-            if value in renamed:
-                user.operation.operands[number] = renamed[value]
+            if value in inner:
+                user.operation.operands[number] = inner[value]
         return ir.WalkResult.ADVANCE
 
     copy.walk(rename)

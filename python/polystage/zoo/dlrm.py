@@ -1,6 +1,7 @@
 """DLRM (Naumov et al., 2019, arXiv 1906.00091): dense and sparse features, pairwise dot interaction."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ BATCH = 32
 def perceptron(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers with a ReLU after each but the last."""
     layers: list[nn.Module] = []
-    for width, out in zip(widths, widths[1:], strict=False):
+    for width, out in pairwise(widths):
         layers += [nn.Linear(width, out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

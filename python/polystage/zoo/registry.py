@@ -9,12 +9,12 @@ import torch
 
 from polystage.errors import UserError
 from polystage.zoo.inputs import Inputs
-from polystage.zoo.weights import on_meta, randomise
+from polystage.zoo.weights import on_meta, randomise, seeded
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a model is built: ``module.function()`` returns ``(model, make_inputs)``; small ones are not among the twelve."""
+    """Where a model is built: ``module.function()`` returns ``(model, make_inputs)``; is it a small one?"""
 
     module: str
     function: str
@@ -38,7 +38,6 @@ _ENTRIES: Mapping[str, Entry] = {
     "tiny_cnn": Entry("tiny", "cnn", small=True),
     "tiny_attention": Entry("tiny", "attention", small=True),
 }
-
 
 
 def names(*, small: bool = False) -> tuple[str, ...]:
@@ -65,8 +64,7 @@ def load(
         with on_meta():
             model, make_inputs = builder()
     else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             model, make_inputs = builder()
         randomise(model, generator)
         model.to(device)

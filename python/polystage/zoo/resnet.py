@@ -80,7 +80,7 @@ class ResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, classes)
         he_init(self)
-        soften_residuals(self)
+        soften_residuals(self, sum(depths))
 
     def forward(self, x: Tensor) -> Tensor:
         """N3HW -> logits."""
@@ -89,14 +89,15 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def soften_residuals(model: nn.Module) -> None:
-    """Shrink the last convolution of each block, so that 33 residual sums do not grow the activations."""
+def soften_residuals(model: nn.Module, blocks: int) -> None:
+    """Shrink the last convolution of each block, so that many residual sums do not grow the activations."""
+    scale = blocks**-0.5
     with torch.no_grad():
         for block in model.modules():
             if isinstance(block, BasicBlock):
-                block.conv2.weight.mul_(0.3)
+                block.conv2.weight.mul_(scale)
             elif isinstance(block, Bottleneck):
-                block.conv3.weight.mul_(0.3)
+                block.conv3.weight.mul_(scale)
 
 
 def resnet18() -> tuple[nn.Module, MakeInputs]:
