@@ -10,6 +10,7 @@ from ._body import Body, loads_of
 from ._ir import NotSupportedError, defining_op, walk
 from ._nest_tree import Statement
 from ._quasi import Quasi
+from ._views import base_of
 
 Access = tuple[ir.Value, "tuple[Quasi | int, ...]"]
 
@@ -68,7 +69,7 @@ def _loads_before(part: Part, other: Part, array: ir.Value, position: dict[ir.Op
         if op is None or value in seen or op not in position:
             continue
         seen.add(value)
-        loads = op.name in ("affine.load", "memref.load") and op.operands[0] == array
+        loads = op.name in ("affine.load", "memref.load") and base_of(op.operands[0]) == array
         if loads and position[op] < position[other.statement.store]:
             return True
         pending.extend(op.operands)

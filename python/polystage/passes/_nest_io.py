@@ -13,6 +13,7 @@ from ._body import Body, Constant, Index, Load, Node, Scalar, Store
 from ._ir import NotSupportedError, constraints_of, defining_op
 from ._nest_tree import Statement
 from ._quasi import Quasi
+from ._views import base_of, through_views
 
 EQUAL, AT_LEAST = 0, 5
 """Predicates of ``arith.cmpi``."""
@@ -41,7 +42,8 @@ class Reader:
             indices: tuple[Quasi | int, ...] = walk.access(store, operands[2:])
         else:
             indices = tuple(walk.body.index(walk.number(operand)) for operand in operands[2:])
-        walk.body.store = Store(operands[1], indices, value, store.location)
+        array, indices = through_views(walk.body, operands[1], indices)
+        walk.body.store = Store(array, indices, value, store.location)
         for op, branch in statement.conditions:
             walk.require(op, branch)
         return walk.body
@@ -131,12 +133,12 @@ class _Walk:
         return _fold.scalar(self.body, op.name, numbers, attributes, _integer(op.results[0].type), op.location)
 
     def load(self, array: ir.Value, indices: tuple[Quasi | int, ...], type_: ir.Type) -> Node:
-        op = defining_op(array)
+        op = defining_op(base_of(array))
         if op is not None and op.name == "memref.get_global":
             splat = self.reader.splats.get(ir.FlatSymbolRefAttr(op.attributes["name"]).value)
             if splat is not None:
                 return _constant(splat, type_)
-        return Load(array, indices, type_)
+        return Load(*through_views(self.body, array, indices), type_)
 
     def access(self, op: ir.Operation, operands: Sequence[ir.Value]) -> tuple[Quasi, ...]:
         """The results of the map of ``op``."""

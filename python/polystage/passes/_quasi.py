@@ -144,6 +144,8 @@ def _floor(rest: Quasi, by: int, extents: Extents) -> Quasi:
     if len(rest.terms) == 1 and isinstance(inner := rest.terms[0][0], Floor) and rest.terms[0][1] == 1:
         numerator = Quasi(inner.arg.const + rest.const * inner.by, inner.arg.terms)
         return floordiv(numerator, by * inner.by, extents)
+    if isinstance(inner := _single(rest), Mod) and inner.by % by == 0:
+        return mod(floordiv(inner.arg, by, extents), inner.by // by, extents)
     return _of_atom(Floor(rest, by))
 
 

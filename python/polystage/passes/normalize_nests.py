@@ -8,9 +8,10 @@ from polystage.pipeline import Pass, PassContext
 
 from ._conditions import without_predicate
 from ._distribute import Part, check_distributable
-from ._ir import NotSupportedError, main_function, reported, splat_globals
+from ._ir import NotSupportedError, main_function, reported, splat_globals, walk
 from ._nest_io import Reader, Writer
 from ._nest_tree import STORES, is_scalar, statements_of
+from ._views import VIEWS, base_of
 
 BETWEEN_NESTS = frozenset(("memref.alloc", "memref.get_global", "arith.constant", "affine.for", "func.return"))
 """What stays in the function's own block."""
@@ -21,12 +22,13 @@ class NormalizeNests(Pass):
     """Give every store its own perfect nest with a canonical body.
 
     Loops are shifted to run from 0 with step 1, loops of one trip go away, loops of no trip take their body along.
-    Code between loops, and scalar code between nests, moves into the nests that use it. Inside a body equal
-    operations are one, unused ones disappear, and integer arithmetic on induction variables becomes part of the
-    access maps, simplified by the loop bounds. A nest with several stores is distributed into one nest per store.
-    A store under a condition on induction variables gets the boxes where it holds, under any other condition it
-    writes back what was there. Values of conditionals are computed on both sides and selected. Run-time assertions
-    are dropped. A nest with an index that is not quasi-affine gets the attribute ``polystage.indirect``.
+    Accesses through views (slices, reshapes) become accesses of the array. Code between loops, and scalar code
+    between nests, moves into the nests that use it. Inside a body equal operations are one, unused ones disappear,
+    and integer arithmetic on induction variables becomes part of the access maps, simplified by the loop bounds.
+    A nest with several stores is distributed into one nest per store. A store under a condition on induction
+    variables gets the boxes where it holds, under any other condition it writes back what was there. Values of
+    conditionals are computed on both sides and selected. Run-time assertions are dropped. A nest with an index that
+    is not quasi-affine gets the attribute ``polystage.indirect``.
 
     Before:
     ```mlir
@@ -46,8 +48,8 @@ class NormalizeNests(Pass):
     ```
 
     Requires: one function @main on memrefs; loops with constant bounds.
-    Refuses: loop bounds that are not constant, values carried by loops, views, other operations in or between nests,
-    stores of one nest that depend on each other.
+    Refuses: loop bounds that are not constant, values carried by loops, slices at places that depend on data, other
+    operations in or between nests, stores of one nest that depend on each other.
     Statistics: nests (written), distributed (nests with several stores).
     """
 
@@ -80,22 +82,17 @@ def _rewrite(tree: ir.Operation, reader: Reader, writer: Writer, ctx: PassContex
 
 def _check_scalars(block: ir.Block) -> None:
     """Refuse loads between nests that would move over a store to their array."""
-    order = {view.operation: k for k, view in enumerate(block.operations)}
-    for load, position in order.items():
-        if load.name not in ("affine.load", "memref.load"):
-            continue
-        last = max((order.get(_top(use.owner.operation), position) for use in load.results[0].uses), default=position)
-        for use in load.operands[0].uses:
-            user = use.owner.operation
-            if user.name in STORES and use.operand_number == 1 and position < order[_top(user)] < last:
-                raise NotSupportedError(load.location, "a load between nests cannot move over a store to its array")
-
-
-def _top(op: ir.Operation) -> ir.Operation:
-    """The operation of the function's own block that ``op`` is in."""
-    while (parent := op.parent) is not None and parent.operation.name != "func.func":
-        op = parent.operation
-    return op
+    operations = [view.operation for view in block.operations]
+    loads = [(k, op) for k, op in enumerate(operations) if op.name in ("affine.load", "memref.load")]
+    if not loads:
+        return
+    inside = [[op, *walk(op)] for op in operations]
+    stores = [(k, base_of(op.operands[1])) for k, ops in enumerate(inside) for op in ops if op.name in STORES]
+    for position, load in loads:
+        users = {use.owner.operation for use in load.results[0].uses}
+        last = max((k for k, ops in enumerate(inside) if not users.isdisjoint(ops)), default=position)
+        if any(position < k < last and array == base_of(load.operands[0]) for k, array in stores):
+            raise NotSupportedError(load.location, "a load between nests cannot move over a store to its array")
 
 
 def _erase_scalars(block: ir.Block) -> None:
@@ -105,6 +102,6 @@ def _erase_scalars(block: ir.Block) -> None:
         unused = all(not any(True for _ in result.uses) for result in op.results)
         if op.name in BETWEEN_NESTS and not (op.name == "arith.constant" and unused):
             continue
-        if not unused or not (is_scalar(op) or len(op.results)):
+        if not unused or not (is_scalar(op) or op.name in VIEWS):
             raise NotSupportedError(op.location, f"'{op.name}' between nests is not supported")
         op.erase()

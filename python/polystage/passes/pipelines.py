@@ -19,8 +19,6 @@ _BUFFERS = (
 )
 _NESTS = (
     "func.func(linalg-generalize-named-ops,convert-linalg-to-affine-loops)"
-    ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
-    ",affine-fold-memref-alias-ops,fold-memref-alias-ops,affine-expand-index-ops-as-affine,canonicalize"
     ",normalize-nests"
     ",inline-index-tables,split-domains"
     ",remove-dead-nests"

@@ -31,7 +31,7 @@
 // CHECK: return
 
 // AGAIN: func.func @main(
-// AGAIN-COUNT-6: affine.store
+// AGAIN-COUNT-7: affine.store
 // AGAIN-NOT: affine.store
 #in = affine_map<(n, c, h, w) -> (n, c, h, w)>
 #out = affine_map<(n, c, h, w) -> (n, h, w)>

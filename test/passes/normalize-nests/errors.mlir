@@ -38,13 +38,21 @@ func.func @main(%x: memref<8xf32>) {
 
 // -----
 
-func.func @main(%x: memref<8xf32>, %y: memref<4xf32>) {
-  // expected-error@+1 {{'memref.subview' between nests is not supported}}
-  %v = memref.subview %x[4] [4] [1] : memref<8xf32> to memref<4xf32, strided<[1], offset: 4>>
+func.func @main(%x: memref<8xf32>, %y: memref<4xf32>, %n: index) {
+  // expected-error@+1 {{a slice whose place depends on data is not supported}}
+  %v = memref.subview %x[%n] [4] [1] : memref<8xf32> to memref<4xf32, strided<[1], offset: ?>>
   affine.for %i = 0 to 4 {
-    %0 = affine.load %v[%i] : memref<4xf32, strided<[1], offset: 4>>
+    %0 = affine.load %v[%i] : memref<4xf32, strided<[1], offset: ?>>
     affine.store %0, %y[%i] : memref<4xf32>
   }
+  return
+}
+
+// -----
+
+func.func @main(%x: memref<8xf32>, %y: memref<8xf32>) {
+  // expected-error@+1 {{'memref.copy' between nests is not supported}}
+  memref.copy %x, %y : memref<8xf32> to memref<8xf32>
   return
 }
 

@@ -87,3 +87,25 @@ func.func @main(%x: memref<9x4xf32>, %n: memref<8xi32>, %y: memref<8x4xf32>) {
   }
   return
 }
+
+// -----
+
+// Views: an access of a slice of a reshape is an access of the array.
+// CHECK-LABEL: func.func @main(
+// CHECK-SAME: %[[X:[a-z0-9]*]]: memref<6x4xf32>, %[[Y:[a-z0-9]*]]: memref<3x8xf32>)
+// CHECK-NEXT: affine.for %[[I:.*]] = 0 to 2 {
+// CHECK-NEXT: affine.for %[[J:.*]] = 0 to 3 {
+// CHECK-NEXT: %[[V:.*]] = affine.load %[[X]][%[[I]] * 2 + %[[J]] floordiv 2 + 2, (%[[J]] mod 2) * 2]
+// CHECK-NEXT: affine.store %[[V]], %[[Y]][%[[I]], %[[J]]]
+func.func @main(%x: memref<6x4xf32>, %y: memref<3x8xf32>) {
+  %flat = memref.collapse_shape %x [[0, 1]] : memref<6x4xf32> into memref<24xf32>
+  %rows = memref.expand_shape %flat [[0, 1]] output_shape [3, 8] : memref<24xf32> into memref<3x8xf32>
+  %some = memref.subview %rows[1, 0] [2, 3] [1, 2] : memref<3x8xf32> to memref<2x3xf32, strided<[8, 2], offset: 8>>
+  affine.for %i = 0 to 2 {
+    affine.for %j = 0 to 3 {
+      %v = affine.load %some[%i, %j] : memref<2x3xf32, strided<[8, 2], offset: 8>>
+      affine.store %v, %y[%i, %j] : memref<3x8xf32>
+    }
+  }
+  return
+}
