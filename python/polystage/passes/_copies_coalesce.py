@@ -14,7 +14,7 @@ from polystage import poly
 from . import _fold
 from . import _quasi as q
 from ._body import Body, Load, Store, loads_of
-from ._copies_content import Piece, copied, piece_of
+from ._copies_content import Piece, copied, piece_of, witness
 from ._copies_program import Array, Nest, Program, loads_from
 from ._copies_region import Region, at, disjoint, hull, image, subtract, whole
 from ._quasi import Quasi
@@ -40,20 +40,24 @@ class Absorption:
     shrunk: tuple[tuple[Nest, tuple[Region, ...]], ...]
 
 
-def absorption(program: Program, copy: Nest) -> Absorption | str:
+def absorption(program: Program, copy: Nest, operations: int) -> Absorption | str:
     """How the source of a copy can live in its target, or why it cannot."""
     move = copied(copy.body)
     assert move is not None
     assert isinstance(move.source, Load)
     source, target = program.arrays[move.source.array], program.arrays[copy.target]
     if source.kind != "alloc":
-        return "staging transfer" if source.kind != "output" else "both ends are outputs"
+        return f"its source is {'an output' if source.kind == 'output' else 'an argument: staging transfer'}"
     if move.casts:
         return "it changes the element type"
     piece = piece_of(copy)
     if piece is None:
         return "its store is no box of the target"
-    inverted = inverse(piece.indices, piece.extents, source.shape)
+    try:
+        with poly.bounded(operations):
+            inverted = inverse(piece.indices, piece.extents, source.shape)
+    except poly.OperationBoundError as bound:
+        return str(bound)
     if inverted is None:
         return "it moves a part of its source, or an element to several places"
     if (conflict := _conflict(program, copy, piece, source.value, target.value)) is not None:
@@ -145,7 +149,9 @@ def absorb(program: Program, plan: Absorption) -> None:
     users = {**program.readers.get(home.array.value, {}), **program.writers.get(home.array.value, {})}
     for user in sorted(users, key=lambda n: n.order):
         program.replace(user, [_moved(user.body, home)])
-    program.add(Nest(plan.copy.order, _witness(home, plan.copy), plan.copy.location, plan.copy.origin, None, "coalesce"))
+    region = whole(home.array.shape)
+    piece = Piece(region, home.target.value, home.indices, (), plan.copy.order)
+    program.add(witness(piece, home.array, plan.copy, "coalesce"))
 
 
 def on_region(nest: Nest, part: Region) -> Body:
@@ -158,18 +164,6 @@ def on_region(nest: Nest, part: Region) -> Body:
     places = [q.substitute(x, packed, extents) for x in at(part, image_.region)]
     values = [q.substitute(v, places, extents) if v is not None else q.ZERO for v in image_.ivs]
     return _fold.rewritten(nest.body, values, extents)
-
-
-def _witness(home: Home, copy: Nest) -> Body:
-    """A body that copies the whole array from its home."""
-    shape = home.array.shape
-    kept = [k for k, extent in enumerate(shape) if extent > 1]
-    body = Body(tuple(shape[k] for k in kept))
-    own = tuple(q.iv(kept.index(k)) if k in kept else q.ZERO for k in range(len(shape)))
-    indices = tuple(q.substitute(i, own, body.extents) for i in home.indices)
-    number = body.add(Load(home.target.value, indices, home.array.element), copy.location)
-    body.store = Store(home.array.value, own, number, copy.location)
-    return body
 
 
 def _accesses(nest: Nest, array: ir.Value) -> "list[tuple[Quasi | int, ...]]":

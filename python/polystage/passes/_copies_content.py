@@ -11,9 +11,10 @@ from itertools import pairwise
 
 from torch_mlir import ir
 
+from . import _fold
 from . import _quasi as q
-from ._body import Body, Constant, Index, Load, Scalar
-from ._copies_program import Nest, Program
+from ._body import Body, Constant, Index, Load, Scalar, Store
+from ._copies_program import Array, Nest, Program
 from ._copies_region import Range, Region, at, disjoint, hull, stretched, subtract
 from ._quasi import Quasi
 
@@ -208,9 +209,9 @@ def _as_neighbours(a: Piece, b: Piece, dim: int) -> Piece | None:
         if not gap.is_const:
             return None
         if gap.const > 0:
-            ia = q.mod(ia, gap.const, extents)  # noqa: PLW2901
+            ia = q.mod(ia, gap.const, extents)
         elif gap.const < 0:
-            ia = q.mod(Quasi(ia.const - gap.const, ia.terms), -gap.const, extents)  # noqa: PLW2901
+            ia = q.mod(Quasi(ia.const - gap.const, ia.terms), -gap.const, extents)
         indices.append(ia)
     return _checked((a, b), region, indices)
 
@@ -218,7 +219,7 @@ def _as_neighbours(a: Piece, b: Piece, dim: int) -> Piece | None:
 def _as_blocks(family: Sequence[Piece], dim: int) -> Piece | None:
     """Blocks of one length, one after another, whose indices differ by a fixed step: ``f(i mod n) + c * (i / n)``."""
     first = family[0].region[dim]
-    if first.extent == 1 and len(family) == 2 or any(p.region[dim].extent != first.extent for p in family):  # noqa: PLR1714, RUF021
+    if any(p.region[dim].extent != first.extent for p in family):
         return None
     if any(a.region[dim].high + first.step != b.region[dim].low for a, b in pairwise(family)):
         return None
@@ -259,3 +260,24 @@ def _progression(
             return None
         indices.append(q.add(q.substitute(i0, values, extents), q.scale(number, step.const), extents))
     return _checked(family, region, indices)
+
+
+def witness(piece: Piece, array: Array, copy: Nest, how: str) -> Nest:
+    """The record that the piece's part of an eliminated array is where the piece says; ``copy`` gives its place."""
+    kept = [k for k, r in enumerate(piece.region) if r.extent > 1]
+    body = Body(tuple(piece.region[k].extent for k in kept))
+    own = [q.iv(kept.index(k)) if k in kept else q.ZERO for k in range(len(piece.region))]
+    if isinstance(piece.source, ir.Value):
+        indices = tuple(q.substitute(i, own, body.extents) for i in piece.indices)
+        element = ir.MemRefType(piece.source.type).element_type
+        number = body.add(Load(piece.source, indices, element), copy.location)
+    else:
+        assert piece.source is not None
+        number = body.add(piece.source, copy.location)
+    for name, attributes, type_ in piece.casts:
+        number = _fold.scalar(body, name, (number,), attributes, type_, copy.location)
+    places = tuple(
+        Quasi(r.low + x.const * r.step, q.scale(x, r.step).terms) for r, x in zip(piece.region, own, strict=True)
+    )
+    body.store = Store(array.value, places, number, copy.location)
+    return Nest(copy.order, body, copy.location, copy.origin, None, how)

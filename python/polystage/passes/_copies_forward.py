@@ -12,7 +12,7 @@ from torch_mlir import ir
 
 from . import _fold
 from . import _quasi as q
-from ._body import Body, Load, Store, loads_of
+from ._body import Body, Load, Store
 from ._copies_content import Contents, Piece
 from ._copies_program import Nest, Program
 from ._copies_region import Range, disjoint, hull, positions
@@ -153,7 +153,7 @@ def _source(body: Body, found: Resolved, numbers: list[int], load: Load, locatio
         values = [p if isinstance(p, Quasi) else q.ZERO for p in found.positions]
         indices: list[Quasi | int] = []
         for index in piece.indices:
-            (k,) = q.ivs_of(index) or (-1,) if len(q.ivs_of(index)) < 2 else (-1,)  # noqa: PLR2004
+            (k,) = q.ivs_of(index) or (-1,) if len(q.ivs_of(index)) < 2 else (-1,)
             indices.append(body.index(data[k]) if k in data else q.substitute(index, values, body.extents))
         element = ir.MemRefType(piece.source.type).element_type
         number = body.add(Load(piece.source, tuple(indices), element), location)

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 from torch_mlir import ir
 
+from polystage.dialects import npu
+
 from ._body import Load, loads_of
-from ._copies_coalesce import absorb, absorption, on_region
-from ._copies_content import Contents, copied
+from ._copies_coalesce import absorb, absorption
+from ._copies_content import Contents, Piece, copied, witness
 from ._copies_forward import Resolved, Straddling, cut, forwarded, resolve
+from ._copies_initialise import NO_ACCUMULATOR, add_afterwards, add_in_readers, cheap_to_add, initialisation
 from ._copies_program import Nest, Program, loads_from
+from ._copies_region import disjoint, hull, size
+from ._quasi import Quasi, ivs_of
 
 WIDENING = frozenset(("arith.extf", "arith.extsi", "arith.extui"))
 MOST_CUTS = 8
@@ -19,14 +25,14 @@ MOST_COPY_CUTS = 64
 
 @dataclass(slots=True)
 class Eliminator:
-    """The worklist; ``how`` says of each copy nest that went, by origin, which move did it, ``why`` why one stayed."""
+    """The worklist. ``how`` says of each copy nest that went, by origin, which move did it."""
 
     program: Program
     coalescing: bool = True
     keep: frozenset[str] = frozenset()
+    operations: int = 1_000_000
     contents: Contents = field(init=False)
     how: dict[str, str] = field(default_factory=dict)
-    why: dict[Nest, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.contents = Contents(self.program)
@@ -37,8 +43,10 @@ class Eliminator:
             self.forward(cutting=False)
             if self.coalescing and self.coalesce():
                 continue
-            if not self.forward(cutting=True):
-                return
+            if not (self.coalescing and self.forward(cutting=True)):
+                break
+        if self.coalescing:
+            self.initialise()
 
     def forward(self, *, cutting: bool) -> bool:
         """One sweep in program order; whether a domain was cut."""
@@ -58,10 +66,10 @@ class Eliminator:
         while True:
             sources: dict[Load, Resolved] = {}
             for load in loads_of(nest.body):
-                if load.array == nest.target or self._kept(load.array):
+                if load.array == nest.target or self.kept(load.array):
                     continue
                 found = resolve(self.contents, nest, load, nest.body.extents)
-                if isinstance(found, Resolved) and self.may_forward(nest, load, found):
+                if isinstance(found, Resolved) and self.may_forward(nest, found):
                     sources[load] = found
                 elif isinstance(found, Straddling) and cutting and self.may_cut(nest, load, found):
                     return self.program.replace(nest, cut(nest.body, found))
@@ -69,30 +77,47 @@ class Eliminator:
                 return [nest]
             (nest,) = self.program.replace(nest, [forwarded(nest.body, sources)])
 
-    def _kept(self, array: ir.Value) -> bool:
+    def kept(self, array: ir.Value) -> bool:
+        """Whether the copies into the array were asked to stay."""
         return self.program.arrays[array].name in self.keep
 
-    def may_forward(self, nest: Nest, load: Load, found: Resolved) -> bool:
-        """Whether the load may become what it resolves to."""
+    def may_forward(self, nest: Nest, found: Resolved) -> bool:
+        """Whether the load may become what it resolves to.
+
+        Not where the nest would then load from the array that it stores to; constants only into bodies without a
+        reduction; casts that lose precision, and so read more bytes than before, only into copies.
+        """
         if nest.witness:
             return True
         piece = found.piece
         if piece.source == nest.target:
             return False
-        moves = copied(nest.body) is not None
+        if copied(nest.body) is not None:
+            return True
         if not piece.is_copy:
-            return moves or not any(True for _ in loads_from(nest, nest.target))
-        return moves or all(name in WIDENING for name, _, _ in piece.casts)
+            return not any(True for _ in loads_from(nest, nest.target))
+        return all(name in WIDENING for name, _, _ in piece.casts)
 
     def may_cut(self, nest: Nest, load: Load, found: Straddling) -> bool:
-        """Whether the domain may be cut: not into many, and not where iterations depend on each other."""
-        limit = MOST_COPY_CUTS if nest.witness or copied(nest.body) is not None else MOST_CUTS
+        """Whether the domain may be cut: not into many, not where iterations depend on each other, and along a
+        reduction only if reading and writing the accumulator again moves less than the copies do.
+        """
+        if nest.witness:
+            return True
+        moves = copied(nest.body) is not None
         parts = found.modulus or len(found.starts)
         siblings = sum(other.origin == nest.origin for other in self.program.writers.get(nest.target, {}))
-        if not nest.witness and siblings + parts > limit:
+        if siblings + parts > (MOST_COPY_CUTS if moves else MOST_CUTS):
             return False
         own = nest.body.result().indices
-        return all(other.indices == own for other in loads_from(nest, nest.target))
+        if not all(other.indices == own for other in loads_from(nest, nest.target)):
+            return False
+        parallel = {d for index in own if isinstance(index, Quasi) for d in ivs_of(index)}
+        if moves or found.depth in parallel:
+            return True
+        sums = prod(extent for d, extent in enumerate(nest.body.extents) if d in parallel)
+        extra = (parts - 1) * sums * npu.element_bytes(self.program.arrays[nest.target].element)
+        return extra <= self.program.arrays[load.array].bytes
 
     def sweep_dead(self, how: str) -> None:
         """Remove what nobody reads; copies leave a witness."""
@@ -100,45 +125,94 @@ class Eliminator:
         while changed:
             changed = False
             for array in list(self.program.writers):
-                writers = self.program.writers_of(array)
-                info = self.program.arrays[array]
-                if not writers or info.kind != "alloc" or set(self.program.readers_of(array)) - set(writers):
+                writers = self._dead_writers(array)
+                if not writers:
                     continue
-                witnesses = list(self._witnesses(array, how))
+                witnesses = list(self._witnesses(array, set(writers), how))
                 for writer in writers:
                     self.program.remove(writer)
-                    self.how.setdefault(writer.origin, how)
-                for witness in witnesses:
-                    self.program.add(witness)
+                    self.how.setdefault(writer.origin, witnesses[0].witness if witnesses else how)
+                for each in witnesses:
+                    self.program.add(each)
                 changed = True
 
-    def _witnesses(self, array: ir.Value, how: str) -> Iterator[Nest]:
-        """What the copies into an array left there, while it is there to be asked."""
-        for writer, piece in self.contents.visible(array) or ():
-            if copied(writer.body) is not None:
-                yield Nest(writer.order, on_region(writer, piece.region), writer.location, writer.origin, None, how)
+    def _dead_writers(self, array: ir.Value) -> list[Nest]:
+        """The nests whose stores to an array nobody reads."""
+        writers = self.program.writers_of(array)
+        if not writers or self.program.arrays[array].kind != "alloc":
+            return []
+        if set(self.program.readers_of(array)) - set(writers):
+            return list(self._unread(array)) if len(writers) > 1 else []
+        return writers
+
+    def _unread(self, array: ir.Value) -> Iterator[Nest]:
+        """Copies into an array that is read, but nowhere where they write."""
+        shape = self.program.arrays[array].shape
+        boxes = [
+            hull(load.indices, reader.body.extents, shape)
+            for reader in self.program.readers_of(array)
+            for load in loads_from(reader, array)
+        ]
+        for writer in self.program.writers_of(array):
+            if copied(writer.body) is not None and writer.image is not None:
+                region = writer.image.region
+                if all(disjoint(region, box) for box in boxes):
+                    yield writer
+
+    def _witnesses(self, array: ir.Value, writers: set[Nest], how: str) -> Iterator[Nest]:
+        """What the copies into an array left there, in as few pieces as it takes."""
+        visible = [(w, p) for w, p in self.contents.visible(array) or () if w in writers and p.source is not None]
+        pieces: list[Piece] = [p for p in self.contents.of(array) or () if p.source is not None]
+        if sum(size(p.region) for p in pieces) != sum(size(p.region) for _, p in visible):
+            pieces = [p for _, p in visible]
+        if how == "forward" and len(pieces) < len(visible):
+            how = "join"
+        by_time = {w.order: w for w, _ in visible}
+        for piece in pieces:
+            yield witness(piece, self.program.arrays[array], by_time[piece.time], how)
 
     def coalesce(self) -> bool:
         """Absorb sources of copies, those of the largest target first; whether any was."""
-        changed = progress = False
-        self.why.clear()
-        while True:
-            for nest in self._copies():
+        changed, progress = False, True
+        while progress:
+            progress = False
+            for nest in self.copies():
                 if nest not in self.program.nests:
                     continue
-                plan = absorption(self.program, nest)
-                if isinstance(plan, str):
-                    self.why[nest] = plan
-                else:
+                plan = absorption(self.program, nest, self.operations)
+                if not isinstance(plan, str):
                     absorb(self.program, plan)
                     self.how[nest.origin] = "coalesce"
                     changed = progress = True
-            if not progress:
-                return changed
-            progress = False
+        return changed
 
-    def _copies(self) -> list[Nest]:
+    def initialise(self) -> None:
+        """Turn copies that an accumulation starts from into additions."""
+        for nest in self.copies():
+            plan = initialisation(self.program, self.contents, nest)
+            if isinstance(plan, str):
+                continue
+            if cheap_to_add(self.program, plan):
+                add_in_readers(self.program, plan)
+            else:
+                add_afterwards(self.program, plan, self.program.fresh_name())
+            self.how[nest.origin] = "initialise"
+
+    def copies(self) -> list[Nest]:
+        """The copies that are not kept on demand, those into large arrays first."""
         arrays = self.program.arrays
         found = [n for n in self.program.code() if (move := copied(n.body)) and isinstance(move.source, Load)]
-        found = [n for n in found if arrays[n.target].name not in self.keep]
+        found = [n for n in found if not self.kept(n.target)]
         return sorted(found, key=lambda n: (-arrays[n.target].bytes, n.order))
+
+    def reason(self, nest: Nest) -> str:
+        """Why a copy is still there."""
+        if self.kept(nest.target):
+            return "kept on demand"
+        if not self.coalescing:
+            return "its readers touch more than one piece, and strategy 'load-forward' moves no storage"
+        initial = initialisation(self.program, self.contents, nest)
+        plan = absorption(self.program, nest, self.operations)
+        if isinstance(initial, str) and initial != NO_ACCUMULATOR:
+            return initial
+        return f"{plan if isinstance(plan, str) else 'undecided'}, and readers touch more than one piece"

@@ -15,6 +15,7 @@ from ._nest_io import Reader, Writer
 from ._nest_tree import statements_of
 
 ORIGIN = "polystage.origin"
+ARRAYS = frozenset(("memref.alloc", "memref.get_global"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Program:
     nests: dict[Nest, None] = field(default_factory=dict)
     readers: dict[ir.Value, dict[Nest, None]] = field(default_factory=dict)
     writers: dict[ir.Value, dict[Nest, None]] = field(default_factory=dict)
+    places: list[ir.Operation] = field(default_factory=list)
+    """The operations of the function as read; a nest's ``order`` begins with its position here."""
     removed: list[Nest] = field(default_factory=list)
     stamps: dict[ir.Value, int] = field(default_factory=dict)
     """Array -> a number that grows when its writers change."""
@@ -118,6 +121,11 @@ class Program:
         """The nests that store to an array, in program order."""
         return sorted(self.writers.get(array, {}), key=lambda n: n.order)
 
+    def fresh_name(self) -> str:
+        """A name of the form ``t<number>`` that no array has."""
+        numbers = [int(a.name[1:]) for a in self.arrays.values() if a.name[:1] == "t" and a.name[1:].isdigit()]
+        return f"t{max(numbers, default=-1) + 1}"
+
     def stamp(self, array: ir.Value) -> int:
         """Changes when the writers of the array change."""
         return self.stamps.get(array, 0)
@@ -137,9 +145,9 @@ def read_program(module: ir.Operation) -> Program:
     block = func.regions[0].blocks[0]
     reader = Reader(splat_globals(module))
     program = Program(func, {a.value: a for a in _arrays(func)})
+    program.places.extend(view.operation for view in block.operations)
     ordinals: dict[ir.Value, int] = {}
-    for position, view in enumerate(list(block.operations)):
-        op = view.operation
+    for position, op in enumerate(program.places):
         if op.name != "affine.for":
             continue
         body = reader.read(next(statements_of(op)))
@@ -175,8 +183,8 @@ def _array(value: ir.Value, name: str, kind: str) -> Array:
 def write_program(program: Program) -> None:
     """Bring the IR up to date: new nests are written at their place, removed ones and unused arrays are erased."""
     block = program.func.regions[0].blocks[0]
-    places = [view.operation for view in block.operations]
-    arrays = [place for place in places if place.name in ("memref.alloc", "memref.get_global")]
+    places = program.places
+    arrays = [view.operation for view in block.operations if view.operation.name in ARRAYS]
     _place_arrays(program, places)
     writer = Writer(block)
     kept = {nest.order for nest in program.nests if nest.op is not None}

@@ -1,5 +1,6 @@
 """eliminate-copies: values are read where they are computed, and computed where they are needed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -9,20 +10,85 @@ from polystage.dialects import npu
 from polystage.pipeline import Pass, PassContext, option
 
 from ._body import Load
+from ._copies_certificates import certify
 from ._copies_content import copied
 from ._copies_policy import Eliminator
 from ._copies_program import Nest, Program, read_program, write_program
 from ._ir import reported
 
+PAST = {
+    "forward": "forwarded",
+    "join": "joined",
+    "split": "split",
+    "coalesce": "coalesced",
+    "initialise": "initialised",
+    "kept": "kept",
+}
+
 
 @dataclass(frozen=True)
 class EliminateCopies(Pass):
-    """Remove nests that only move data.
+    """Remove nests that only move data, over the whole function.
+
+    For each array its *content* is known: which regions of it hold elements of which other array, through which
+    access function, or a constant. From that, to a fixpoint:
+
+    - load forwarding: a load from a copy becomes a load from what was copied. Pieces with one closed form are one (a
+      roll is `(i + 3) mod 56`), widening casts ride along.
+    - storage coalescing: an array that is copied whole into a part of another lives there from the start; a fill of
+      the rest shrinks to the rest. Largest target first, ties in program order.
+    - index-set splitting: a nest that reads across pieces is cut where they meet, into eight nests at most, along a
+      reduced loop only if reading and writing the accumulator again moves less than the copies.
+    - initialisation: an accumulation that starts from a loaded value (a bias) starts from zero, the value is added
+      where the sum is read, or, where that would be oftener than twice an element or the sum is an output, by a nest.
+      The only move that changes the order of floating-point additions, with splitting a reduction.
+
+    Profit: a copy nest reads and writes all its bytes in DRAM itself, so a forwarded load with short runs moves no
+    more than the copy did; the limits above are the only gates. A copy that stays says why in a remark.
+
+    Every nest gets `polystage.origin = "<array>#<k>"` (the k-th nest that stored to it before), parts of a cut nest
+    share it; the module gets `polystage.certificates`, one dictionary for each piece of an eliminated array.
+
+    Before:
+    ```mlir
+    affine.for %i = 0 to 4 { affine.for %j = 0 to 8 {
+      %0 = affine.load %a[%j, %i] : memref<8x4xf32>
+      affine.store %0, %t[%i, %j] : memref<4x8xf32>
+    } }
+    affine.for %i = 0 to 4 { affine.for %j = 0 to 8 {
+      %0 = affine.load %t[%i, %j] : memref<4x8xf32>
+      %1 = math.exp %0 : f32
+      affine.store %1, %b[%i, %j] : memref<4x8xf32>
+    } }
+    ```
+    After:
+    ```mlir
+    affine.for %i = 0 to 4 { affine.for %j = 0 to 8 {
+      %0 = affine.load %a[%j, %i] : memref<8x4xf32>
+      %1 = math.exp %0 : f32
+      affine.store %1, %b[%i, %j] : memref<4x8xf32>
+    } }
+    ```
 
     Requires: affine normal form.
+
+    Refuses: a name in `keep` that no array has.
+
+    Statistics:
+        forwarded, joined, split, coalesced, initialised: copy nests that the move removed
+        kept: copy nests that stay
+        bytes: bytes that the removed copy nests stored
+        kept-bytes: bytes that the remaining copy nests store
+        certificates: certificates written
     """
 
-    strategy: str = option("full", choices=("off", "load-forward", "full"), help="which moves are used")
+    strategy: str = option(
+        "full",
+        choices=("off", "load-forward", "full"),
+        help="off: nothing; load-forward: loads are forwarded, no storage is shared and no domain cut; full: everything",
+    )
+    keep: tuple[str, ...] = option((), help="arrays whose copies stay, by polystage.name")
+    max_operations: int = option(1_000_000, help="bound on the work of one polyhedral question", unit="isl operations")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Read, eliminate, write."""
@@ -30,29 +96,57 @@ class EliminateCopies(Pass):
             return
         with op.context, ir.Location.unknown(), reported(ctx):
             program = read_program(op)
+            if not self._known(program, op, ctx):
+                return
             found = copies_of(program)
-            work = Eliminator(program, self.strategy == "full")
+            work = Eliminator(program, self.strategy == "full", frozenset(self.keep), self.max_operations)
             work.run()
-            left = copies_of(program)
-            for origin, size in found.items():
-                how = "kept" if origin in left else work.how.get(origin, "forward")
-                ctx.statistic(how)
-                ctx.statistic(f"{how}-bytes", size if how != "kept" else left[origin])
-            for nest in program.code():
-                if nest.origin in left and is_copy(nest):
-                    ctx.remark(nest.location, f"kept copy: {work.why.get(nest, '?')}")
+            _report(program, work, found, ctx)
+            ctx.statistic("certificates", certify(op, program))
             write_program(program)
+
+    def _known(self, program: Program, op: ir.Operation, ctx: PassContext) -> bool:
+        names = {array.name for array in program.arrays.values()}
+        unknown = [name for name in self.keep if name not in names]
+        for name in unknown:
+            ctx.error(op, f"no array is named '{name}', which keep= lists")
+        return not unknown
 
 
 def is_copy(nest: Nest) -> bool:
+    """Whether a nest only moves data of another array."""
     move = copied(nest.body)
     return move is not None and isinstance(move.source, Load) and not move.casts
 
 
 def copies_of(program: Program) -> dict[str, int]:
+    """The bytes that copy nests store, by origin."""
     found: dict[str, int] = {}
     for nest in program.code():
         if is_copy(nest):
             size = prod(nest.body.extents) * npu.element_bytes(program.arrays[nest.target].element)
             found[nest.origin] = found.get(nest.origin, 0) + size
     return found
+
+
+def _report(program: Program, work: Eliminator, found: Mapping[str, int], ctx: PassContext) -> None:
+    """Statistics of what went, and a remark on each copy that stays."""
+    left = copies_of(program)
+    for origin, size in found.items():
+        if origin not in left:
+            ctx.statistic(PAST[work.how.get(origin, "forward")])
+            ctx.statistic("bytes", size)
+    for size in left.values():
+        ctx.statistic("kept")
+        ctx.statistic("kept-bytes", size)
+    for nest in program.code():
+        if is_copy(nest):
+            names = [program.arrays[array].name for array in (_source(nest), nest.target)]
+            ctx.remark(nest.location, f"kept copy: of '{names[0]}' to '{names[1]}': {work.reason(nest)}")
+
+
+def _source(nest: Nest) -> ir.Value:
+    move = copied(nest.body)
+    assert move is not None
+    assert isinstance(move.source, Load)
+    return move.source.array
