@@ -1,8 +1,8 @@
 """Certificates of eliminations: what they claim, and its proof.
 
 ``polystage.certificates`` on a module lists, for each eliminated array or a part of one, its ``kind``, the ``array``,
-its ``source``, and the ``map`` from the elements of the array in ``domain`` (an integer set, or the extents of a box) to
-the elements of the source that hold the same values.
+its ``source``, and the ``map`` from the elements of the array in ``domain`` (an integer set, or the extents of a box)
+to the elements of the source that hold the same values.
 """
 
 import re

@@ -11,7 +11,7 @@ be taken apart and reordered. Every question is bounded; a bound that is hit is 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch_mlir import ir
 
@@ -22,6 +22,7 @@ from .certificates import Certificate, Claims, read_certificates
 from .embedding import Breach, Pairing, match
 from .program import Nest, Program, UnreadableError, read_program
 from .sources import Contents, Difference, difference
+from .sums import Settling, adds
 from .trace import Computation, NotProvedError, computation, finish, move
 
 LAWS = {
@@ -97,6 +98,7 @@ class _Checker:
     proved: list[Certificate] = field(default_factory=list[Certificate])
     originals: dict[str, Computation] = field(default_factory=dict[str, Computation])
     pieces: dict[str, list[tuple[Nest, Relation]]] = field(default_factory=dict[str, list[tuple[Nest, Relation]]])
+    sums: bool = False
     nests: int = 0
 
     def run(self, before: ir.Operation, after: ir.Operation) -> None:
@@ -143,12 +145,14 @@ class _Checker:
 
     def follow(self, contents: Contents, nest: Nest, claims: Claims, present: frozenset[str]) -> None:
         """One nest of the later program."""
+        settling = Settling(self.algebra, contents, nest, self.originals)
+        nest = settling.run() if self.sums else nest
         if nest.moves:
-            move(self.algebra, contents, nest)
+            move(self.algebra, contents, nest, settling.known)
             return
         self.nests += 1
         original = self.originals.get(nest.origin)
-        done = computation(self.algebra, contents, nest)
+        done = computation(self.algebra, contents, nest, settling.known)
         if original is None:
             self.refuse("origin", "nest", (nest.store.array,), f"no original '{nest.origin}' computes", nest.op)
             return
@@ -157,6 +161,11 @@ class _Checker:
         if not isinstance(pairs, Breach):
             moved = claims.moved(original.nest.store.array, nest.store.array)
             embedding = Pairing(self.algebra, original, done, pairs, moved).embed()
+            if isinstance(embedding, Breach) and embedding.law == "initial" and adds(original):
+                apart = replace(done, kind="sum")
+                second = Pairing(self.algebra, original, apart, pairs, moved).embed()
+                if isinstance(second, Relation):
+                    done, embedding, self.sums = apart, second, True
         if isinstance(embedding, Breach):
             self.breach(nest, embedding, present)
             return

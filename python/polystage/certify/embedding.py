@@ -11,7 +11,7 @@ from polystage import poly
 from polystage.poly.relation import Relation, Relations
 
 from .program import Leaf, Node, Operation
-from .sources import Difference, Sources, compose, difference
+from .sources import Difference, Label, Sources, compose, difference
 from .trace import Computation
 
 Pairs = list[tuple[Leaf, Leaf]]
@@ -133,7 +133,7 @@ class Pairing:
 
     def verify(self, embedding: Relation) -> Breach | None:
         """The law that breaks if the successor's iterations are these iterations of the original."""
-        identical = embedding is self.algebra.identity(self.after.nest.domain)
+        identical = embedding is self.algebra.identity(self.before.nest.domain)
         for old, new in self.pairs:
             breach = self.leaf(embedding, identical, old, new)
             if breach is not None:
@@ -178,6 +178,8 @@ class Pairing:
         if self.after.readings[new].own != "same":
             return Breach("initial", "reads its accumulator from elsewhere than it stores it")
         sources = dict(self.after.readings[new].sources)
+        if self.after.kind == "sum":
+            return self.zero(sources)
         expected = self.expected(embedding, identical, self.before.readings[old].sources)
         begun = sources.pop(self.after.label, None)
         if begun is None:
@@ -186,6 +188,12 @@ class Pairing:
             return Breach("order", "a reduction whose order matters is taken apart")
         fresh = {label: self.algebra.outside(relation, begun) for label, relation in expected.items()}
         return self.compare("initial", {x: relation for x, relation in fresh.items() if not relation.empty}, sources)
+
+    def zero(self, sources: dict[Label, Relation]) -> Breach | None:
+        """A sum whose start is added later starts from zero, or goes on."""
+        sources.pop(self.after.label, None)
+        wrong = [base for chain, base in sources if chain or base[0] != "constant" or float(base[1])]
+        return Breach("initial", f"starts from {' '.join(wrong[0])} instead of zero") if wrong else None
 
     def carried(self, identical: bool, old: Leaf, new: Leaf) -> Breach | None:
         """Values carried from iteration to iteration through memory: same iterations, same pattern of elements."""

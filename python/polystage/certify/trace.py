@@ -38,23 +38,29 @@ class Computation:
     initial: Sources
     """What the target of a scatter held before."""
 
+    kind: str = "nest"
+    """How its results are named: "nest", "scattered", or "sum" for a sum without what the original starts from."""
+
     @property
     def label(self) -> Label:
         """The name of its results."""
-        kind = "scattered" if self.nest.indices else "nest"
-        return self.chain, (kind, self.nest.origin)
+        return self.chain, (self.kind, self.nest.origin)
 
 
-def computation(algebra: Relations, contents: Contents, nest: Nest) -> Computation:
-    """What a computing nest reads, and how it stores."""
+def computation(
+    algebra: Relations, contents: Contents, nest: Nest, known: Mapping[Leaf, Reading] | None = None
+) -> Computation:
+    """What a computing nest reads, and how it stores; of some leaves it may be ``known``."""
     store = algebra.graph(nest.store)
     accumulates = not nest.indices and not algebra.injective(store)
     chain, core = _without_casts(nest.root)
-    readings = {leaf: reading(algebra, contents, nest, leaf) for leaf in leaves(nest)}
+    known = known or {}
+    readings = {leaf: known.get(leaf) or reading(algebra, contents, nest, leaf) for leaf in leaves(nest)}
     if accumulates and not any(each.own == "same" for each in readings.values()):
         raise NotProvedError("several iterations store one element and none reads it")
     initial: Sources = contents.whole(nest.store.array) if nest.indices else {}
-    return Computation(nest, store, accumulates, chain, core, readings, initial)
+    kind = "scattered" if nest.indices else "nest"
+    return Computation(nest, store, accumulates, chain, core, readings, initial, kind)
 
 
 def reading(algebra: Relations, contents: Contents, nest: Nest, leaf: Leaf) -> Reading:
@@ -99,15 +105,15 @@ def _without_casts(root: Node) -> tuple[Chain, Node]:
     return tuple(reversed(chain)), root
 
 
-def move(algebra: Relations, contents: Contents, nest: Nest) -> None:
+def move(algebra: Relations, contents: Contents, nest: Nest, known: Mapping[Leaf, Reading] | None = None) -> None:
     """The effect of a nest that only moves, casts or fills."""
     leaf = nest.root
     assert isinstance(leaf, Leaf)
-    read = reading(algebra, contents, nest, leaf)
+    read = (known or {}).get(leaf) or reading(algebra, contents, nest, leaf)
     region = algebra.inverse(algebra.graph(nest.store))
     if read.own == "any":
         raise NotProvedError("moves data inside of one array onto itself")
-    if leaf.access is not None and not algebra.injective(algebra.graph(nest.store)):
+    if leaf.base[0] != "constant" and not algebra.injective(algebra.graph(nest.store)):
         raise NotProvedError("several iterations store one element")
     contents.write(nest.store.array, region, compose(algebra, region, read.sources))
 
