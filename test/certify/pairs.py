@@ -12,7 +12,7 @@ class Pair:
     certificates: str = ""
 
 
-def certificate(kind: str, array: str, source: str, results: str, domain: str) -> str:
+def certificate(kind: str, array: str, source: str, results: str, domain: str, casts: str = "") -> str:
     """One certificate; the dimensions of the map are d0, d1, ..., as many as the domain has extents."""
     rank = len(domain.split(","))
     dims = ", ".join(f"d{i}" for i in range(rank))
@@ -21,7 +21,7 @@ def certificate(kind: str, array: str, source: str, results: str, domain: str) -
         dims = domain[len("affine_set<(") : domain.index(")")]
     return (
         f'{{kind = "{kind}", array = "{array}", source = "{source}", map = affine_map<({dims}) -> ({results})>, '
-        f"domain = {bounds}}}"
+        f"domain = {bounds}{f', casts = [{casts}]' if casts else ''}}}"
     )
 
 
@@ -202,6 +202,7 @@ SPLIT = Pair(
         [
             certificate("split", "t0", "a", "d0, d1", "affine_set<(d0, d1) : (-d1 + 2 >= 0)>"),
             certificate("split", "t0", "b", "d0, d1 - 3", "affine_set<(d0, d1) : (d1 - 3 >= 0, -d1 + 7 >= 0)>"),
+            '{kind = "split", array = "t0", domain = affine_set<(d0, d1) : (d1 - 8 == 0)>, value = 0.0 : f32}',
         ]
     ),
 )
@@ -254,6 +255,7 @@ INITIALISE = Pair(
     4 6 8 | t0[i, j] += mul(x[i, k], w[k, j]) | t0#1
     4 6 | y[i, j] = exp(add(t0[i, j], c[j])) | y#0
     """,
+    certificate("initialise", "t0", "c", "d1", "4, 6"),
 )
 
 INITIALISE_APART = Pair(
@@ -306,7 +308,7 @@ CASTS = Pair(
     y: 4x6xbf16 output
     4 6 | y[i, j] = truncf(exp(extf(x[i, j]))) | t1#0
     """,
-    certificate("forward", "t0", "x", "d0, d1", "4, 6"),
+    certificate("forward", "t0", "x", "d0, d1", "4, 6", '"arith.extf"'),
 )
 
 OUTPUT = Pair(

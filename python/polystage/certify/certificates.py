@@ -1,12 +1,13 @@
 """Certificates of eliminations: what they claim, and its proof.
 
-``polystage.certificates`` on a module lists, for each eliminated array or a part of one, its ``kind``, the ``array``,
-its ``source``, and the ``map`` from the elements of the array in ``domain`` (an integer set, or the extents of a box)
-to the elements of the source that hold the same values.
+``polystage.certificates`` on a module lists, for each eliminated array or a part of one: ``kind``, by which move;
+``array`` and ``domain``, elements of the earlier program (an integer set, or the extents of a box); ``source`` and
+``map``, the elements of the later program that hold the same values after the ``casts``, or the constant ``value``.
+Of kind "initialise", the array is a sum that starts from zero now, and ``source`` at ``map`` is what it started from.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,41 +17,60 @@ from polystage import poly
 from polystage.poly.relation import Relation, Relations, sample, where
 
 from .embedding import Breach
-from .program import Chain, Program
-from .sources import Contents, Sources, difference, only, total
-from .trace import leaves
+from .program import Base, Program, UnreadableError, constant, normal
+from .sources import Contents, Sources, compose, difference, only, total
+from .sums import adds, start
+from .trace import Computation, leaves
 
 ATTRIBUTE = "polystage.certificates"
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """The elements of ``array`` in ``domain`` are found in ``source`` at ``map``; ``kind`` says how that came about."""
+    """The elements of ``array`` in ``domain`` are those of ``source`` at ``map`` after ``casts``; ``kind`` says why.
+
+    Without a source they are the constant ``value``.
+    """
 
     kind: str
     array: str
-    source: str
-    map: ir.AffineMap
     domain: ir.Attribute
+    source: str
+    map: ir.AffineMap | None
+    value: Base
+    casts: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.array} is {self.source} by {self.map} on {self.domain}"
+        there = f"{self.source} at {self.map}" if self.map else f"{self.value[1]} : {self.value[2]}"
+        return " ".join([f"{self.kind}: {self.array} on {self.domain} is {there}", *(f"after {c}" for c in self.casts)])
 
 
 def read_certificates(module: ir.Operation) -> tuple[Certificate, ...]:
-    """The certificates of a module."""
+    """The certificates of a module.
+
+    Raises:
+        UnreadableError: an entry lacks something.
+    """
     if ATTRIBUTE not in module.attributes:
         return ()
     entries = [ir.DictAttr(each) for each in ir.ArrayAttr(module.attributes[ATTRIBUTE])]
-    return tuple(
-        Certificate(
-            ir.StringAttr(entry["kind"]).value,
-            ir.StringAttr(entry["array"]).value,
-            ir.StringAttr(entry["source"]).value,
-            ir.AffineMapAttr(entry["map"]).value,
-            entry["domain"],
-        )
-        for entry in entries
+    for entry in entries:
+        needed = {"kind", "array", "domain"} | ({"value"} if "value" in entry else {"source", "map"})
+        if missing := sorted(name for name in needed if name not in entry):
+            raise UnreadableError(module, f"a certificate without {' and '.join(missing)}: {entry}")
+    return tuple(map(_certificate, entries))
+
+
+def _certificate(entry: ir.DictAttr) -> Certificate:
+    constant_ = "value" in entry
+    return Certificate(
+        ir.StringAttr(entry["kind"]).value,
+        ir.StringAttr(entry["array"]).value,
+        entry["domain"],
+        "" if constant_ else ir.StringAttr(entry["source"]).value,
+        None if constant_ else ir.AffineMapAttr(entry["map"]).value,
+        constant(entry["value"]) if constant_ else (),
+        tuple(ir.StringAttr(each).value for each in ir.ArrayAttr(entry["casts"])) if "casts" in entry else (),
     )
 
 
@@ -63,6 +83,7 @@ class Claims:
     after: Program
     held: Contents
     holds: Contents
+    originals: Mapping[str, Computation]
     certificates: Sequence[Certificate]
 
     @cached_property
@@ -95,19 +116,24 @@ class Claims:
 
     def _relation(self, certificate: Certificate) -> Relation | Breach:
         array = self.before.arrays.get(certificate.array)
-        source = self.after.arrays.get(certificate.source, self.before.arrays.get(certificate.source))
-        if array is None or source is None:
-            return Breach("certificate", f"no array '{certificate.array if array is None else certificate.source}'")
+        if array is None:
+            return Breach("certificate", f"no array '{certificate.array}'")
         domain = domain_of(certificate.domain, array.shape)
-        if domain is None or certificate.map.n_dims != len(array.shape):
-            return Breach("certificate", f"map or domain do not fit '{array.name}' of {len(array.shape)} dimensions")
-        if len(certificate.map.results) != len(source.shape):
-            return Breach("certificate", f"map does not fit '{source.name}' of {len(source.shape)} dimensions")
-        if not self.algebra.covers(self.algebra.box(array.shape), self.algebra.identity(domain)):
-            return Breach("domain", f"domain leaves '{array.name}'")
+        if domain is None:
+            return Breach("certificate", f"the domain does not fit '{array.name}' of {len(array.shape)} dimensions")
+        whole = self.algebra.identity(domain)
+        if not self.algebra.covers(self.algebra.box(array.shape), whole):
+            return Breach("domain", f"the domain leaves '{array.name}'")
+        if certificate.map is None:
+            return self.algebra.unit(whole)
+        source = self.after.arrays.get(certificate.source)
+        if source is None:
+            return Breach("certificate", f"no array '{certificate.source}' in the later program")
+        if (certificate.map.n_dims, len(certificate.map.results)) != (len(array.shape), len(source.shape)):
+            return Breach("certificate", f"the map does not lead from '{array.name}' to '{source.name}'")
         elements = self.algebra.graph(poly.from_affine_map(certificate.map, source.name, domain))
         if not self.algebra.covers(self.algebra.box(source.shape), self.algebra.inverse(elements)):
-            return Breach("domain", f"map leaves '{source.name}'")
+            return Breach("domain", f"the map leaves '{source.name}'")
         return elements
 
     def moved(self, before: str, after: str) -> Relation | None:
@@ -117,7 +143,8 @@ class Claims:
             return self.algebra.box(shape) if shape == self.after.arrays[after].shape else None
         found: Relation | None = None
         for certificate in self.by_array.get(before, ()):
-            elements = self.relation(certificate) if certificate.source == after else None
+            here = certificate.source == after and certificate.kind != "initialise"
+            elements = self.relation(certificate) if here else None
             if isinstance(elements, Relation):
                 found = elements if found is None else self.algebra.union(found, elements)
         return found
@@ -127,28 +154,46 @@ class Claims:
         elements = self.relation(certificate)
         if isinstance(elements, Breach):
             return elements
-        source = self.holds if certificate.source in self.after.arrays else self.held
         expected = only(self.algebra, self.held.whole(certificate.array), elements)
-        wrong = None
-        for chain in self.casts(certificate, source, expected):
-            wrong = difference(self.algebra, expected, source.through(elements, certificate.source, chain))
-            if wrong is None:
-                return self.covered(certificate)
-        return Breach("content", f"'{certificate.source}' holds another value", wrong)
+        if certificate.kind == "initialise":
+            started = self.starts(expected)
+            if started is None:
+                return Breach("content", f"'{certificate.array}' is no sum with a start")
+            expected = started
+        wrong = difference(self.algebra, expected, self.found(certificate, elements, expected))
+        if wrong is not None:
+            return Breach("content", f"'{certificate.source or 'the constant'}' is another value", wrong)
+        return self.covered(certificate)
 
-    def casts(self, certificate: Certificate, source: Contents, expected: Sources) -> Iterator[Chain]:
-        """The casts that take an element of the source to one of the array: none, or those that its contents show."""
-        yield ()
-        ends = source.arrays[certificate.source].type, self.before.arrays[certificate.array].type
-        tails = dict.fromkeys(chain[i:] for chain, _ in expected for i in range(len(chain)))
-        yield from (tail for tail in tails if (tail[0][1], tail[-1][2]) == ends)
+    def found(self, certificate: Certificate, elements: Relation, expected: Sources) -> Sources:
+        """What the claimed elements of the source hold, after the claimed casts."""
+        tails = (chain[i:] for chain, _ in expected for i in range(len(chain) + 1))
+        chain = next((tail for tail in tails if tuple(name for name, _, _ in tail) == certificate.casts), None)
+        if certificate.map is None:
+            return {normal(chain or (), certificate.value): elements}
+        if chain is None and len(certificate.casts) == 1:
+            ends = self.after.arrays[certificate.source].type, self.before.arrays[certificate.array].type
+            chain = ((certificate.casts[0], *ends),)
+        return self.holds.through(elements, certificate.source, chain or ())
+
+    def starts(self, sums: Sources) -> Sources | None:
+        """What the reductions that make up ``sums`` start from."""
+        found: Sources = {}
+        for (chain, base), relation in sums.items():
+            original = self.originals.get(base[1]) if base[0] == "nest" and not chain else None
+            if original is None or not adds(original):
+                return None
+            for label, each in compose(self.algebra, relation, start(original)).items():
+                found = {**found, label: self.algebra.union(found[label], each) if label in found else each}
+        return found
 
     def covered(self, certificate: Certificate) -> Breach | None:
         """Whether the certificates of an array that is gone hold for all that is read of it, constants apart."""
         array = certificate.array
-        if array in self.after.arrays or certificate is not self.by_array[array][0]:
+        holders = [each for each in self.by_array[array] if each.kind != "initialise"]
+        if array in self.after.arrays or not holders or certificate is not holders[0]:
             return None
-        claimed = [x for each in self.by_array[array] if isinstance(x := self.relation(each), Relation)]
+        claimed = [x for each in holders if isinstance(x := self.relation(each), Relation)]
         covered = total(self.algebra, claimed)
         held = {label: x for label, x in self.held.whole(array).items() if label[1][0] != "constant"}
         for access in self.loads.get(array, ()):

@@ -110,7 +110,7 @@ class _Checker:
         certificates = read_certificates(after)
         holds = Contents(self.algebra, new.arrays)
         present = frozenset(nest.origin for nest in new.nests)
-        claims = Claims(self.algebra, old, new, held, holds, certificates)
+        claims = Claims(self.algebra, old, new, held, holds, self.originals, certificates)
         for nest in new.nests:
             self.bounded(nest, lambda nest=nest: self.follow(holds, nest, claims, present))
         for origin, pieces in self.pieces.items():
@@ -237,7 +237,8 @@ class _Checker:
             if breach is None:
                 self.proved.append(certificate)
             else:
-                arrays, point = (certificate.array, certificate.source), breach.difference
+                arrays = tuple(filter(None, (certificate.array, certificate.source)))
+                point = breach.difference
                 message = breach.message
                 if point is not None:
                     where = f"[{', '.join(map(str, point.point))}]"
