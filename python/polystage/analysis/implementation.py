@@ -12,6 +12,10 @@ ATTRIBUTE = "npu.implementation"
 KINDS = ("elementwise", "fold", "reduce", "contraction")
 
 
+class MalformedImplementationError(Exception):
+    """The attribute does not say how to run a nest."""
+
+
 @dataclass(frozen=True)
 class Implementation:
     """One implementation of one nest; loops are named by depth.
@@ -43,12 +47,18 @@ class Implementation:
 
     @classmethod
     def from_attribute(cls, attribute: ir.Attribute) -> "Implementation":
-        """Read the attribute back; ValueError when it is malformed."""
-        entries = ir.DictAttr(attribute)
-        if "kind" not in entries or ir.StringAttr(entries["kind"]).value not in KINDS:
-            raise ValueError(f"{ATTRIBUTE} needs kind = one of {', '.join(KINDS)}")
-
-        def number(key: str) -> int | None:
-            return ir.IntegerAttr(entries[key]).value if key in entries else None
-
-        return cls(ir.StringAttr(entries["kind"]).value, number("lane"), number("rows"), number("stationary") or 0)
+        """Read the attribute back; raises MalformedImplementationError."""
+        if not isinstance(attribute, ir.DictAttr):
+            raise MalformedImplementationError(f"{ATTRIBUTE} is a dictionary, not {attribute}")
+        entries = {entry.name: entry.attr for entry in attribute}
+        kind = entries.pop("kind", None)
+        if not isinstance(kind, ir.StringAttr) or kind.value not in KINDS:
+            raise MalformedImplementationError(f"{ATTRIBUTE} needs kind = one of {', '.join(KINDS)}")
+        numbers: dict[str, int] = {}
+        for key, value in entries.items():
+            if key not in ("lane", "rows", "stationary") or not isinstance(value, ir.IntegerAttr) or value.value < 0:
+                raise MalformedImplementationError(
+                    f"{ATTRIBUTE} has kind, and as numbers lane, rows, stationary; not {key} = {value}"
+                )
+            numbers[key] = value.value
+        return cls(kind.value, numbers.get("lane"), numbers.get("rows"), numbers.get("stationary", 0))

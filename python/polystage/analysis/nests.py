@@ -14,6 +14,7 @@ from functools import cached_property
 
 from torch_mlir import ir
 
+from polystage.analysis.values import array_name, array_problem
 from polystage.errors import UserError
 
 
@@ -243,9 +244,12 @@ def top_nests(func: ir.Operation) -> Iterator[ir.Operation]:
 
 def main_function(module: ir.Operation) -> ir.Operation:
     """The function that runs at inference, ``@main``."""
-    for op in module.regions[0].blocks[0].operations:
-        if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main":
-            return op.operation
+    for view in module.regions[0].blocks[0].operations:
+        op = view.operation
+        if op.name == "func.func" and ir.StringAttr(op.attributes["sym_name"]).value == "main":
+            if len(op.regions[0].blocks) != 1:
+                raise UserError(f"@main has {len(op.regions[0].blocks)} blocks, it must have one")
+            return op
     raise UserError("module has no function @main")
 
 
@@ -274,6 +278,7 @@ class _Reader:
         self.number: dict[ir.Value, int] = {}
         self.linear: dict[ir.Value, Linear] = {}
         self.maps: dict[tuple[ir.Attribute, tuple[ir.Value, ...]], tuple[Linear, ...]] = {}
+        self.arrays: set[ir.Value] = set()
 
     def read(self) -> Nest:
         ivs: list[ir.Value] = []
@@ -300,13 +305,16 @@ class _Reader:
         operands = list(op.operands)
         match op.name:
             case "affine.load":
-                node = Load(Access(operands[0], self.indices(op, operands[1:])), op.results[0].type)
+                node = Load(self.access(op, operands[0], operands[1:]), op.results[0].type)
             case "affine.store":
-                return Store(operands[1], self.indices(op, operands[2:]), self.node(operands[0]))
+                access = self.access(op, operands[1], operands[2:])
+                return Store(access.array, access.indices, self.node(operands[0]))
             case "memref.load":
-                node = Gather(operands[0], tuple(self.indirect(v) for v in operands[1:]), op.results[0].type)
+                array = self.array(operands[0])
+                node = Gather(array, tuple(self.indirect(v) for v in operands[1:]), op.results[0].type)
             case "memref.store":
-                return Store(operands[1], tuple(self.indirect(v) for v in operands[2:]), self.node(operands[0]))
+                array = self.array(operands[1])
+                return Store(array, tuple(self.indirect(v) for v in operands[2:]), self.node(operands[0]))
             case "affine.apply":
                 self.linear[op.results[0]] = self.indices(op, operands)[0]
                 return None
@@ -318,6 +326,25 @@ class _Reader:
                 node = self.scalar(op)
         self.add(op.results[0], node)
         return None
+
+    def access(self, op: ir.Operation, array: ir.Value, operands: Sequence[ir.Value]) -> Access:
+        """An affine access; where no loop is around the nest, inside of its array."""
+        access = Access(self.array(array), self.indices(op, operands))
+        for position, (index, extent) in enumerate(zip(access.indices, ir.MemRefType(array.type).shape, strict=True)):
+            low, high = index.span(self.extents)
+            if not self.symbols and (low < 0 or high >= extent):
+                raise NotANestError(
+                    f"index {position} of '{array_name(array)}' runs over [{low}, {high}], it has [0, {extent - 1}]"
+                )
+        return access
+
+    def array(self, value: ir.Value) -> ir.Value:
+        if value not in self.arrays:
+            problem = array_problem(value.type)
+            if problem is not None:
+                raise NotANestError(f"{value.type} {problem}")
+            self.arrays.add(value)
+        return value
 
     def scalar(self, op: ir.Operation) -> Scalar:
         if len(op.results) != 1 or not len(op.operands) or len(op.regions):

@@ -19,7 +19,9 @@ from torch_mlir import ir
 from polystage.analysis.nests import Constant, Gather, Index, Linear, Load, Nest, Scalar
 from polystage.analysis.reductions import WIDENING
 from polystage.dialects.npu import element_bytes, scalars
+from polystage.dialects.npu.scalars import CMPF_PREDICATES
 
+_DECIDED = {CMPF_PREDICATES.index("false"): 0, CMPF_PREDICATES.index("true"): 1}
 COMMUTATIVE = frozenset({"add", "multiply", "max", "min", "maxnum", "minnum"})
 
 
@@ -238,6 +240,8 @@ class _Chooser:
             return _Value(value.operand, node.type, value.support)
         if node.name == "arith.select":
             return self.select(node, into)
+        if node.name == "arith.cmpf" and node.predicate in _DECIDED:
+            return _Value(Immediate(_DECIDED[node.predicate]), node.type, frozenset())
         element = self.type_of(node.operands[0])
         if scalars.cast_is_copy(node.name, str(element), str(node.type)):
             source = self.tensor(self.emit(node.operands[0]))
@@ -277,12 +281,14 @@ class _Chooser:
         if b is not None and name in COMMUTATIVE:
             return self.finish_fused(name, node, 1, b, into)
         left, right = self.emit(node.operands[0]), self.emit(node.operands[1])
-        if isinstance(left.operand, Immediate) and isinstance(right.operand, Immediate):
+        mixed = is_float(left.type) != is_float(right.type)  # a float to an integer power
+        if isinstance(left.operand, Immediate) and (mixed or isinstance(right.operand, Immediate)):
             left = self.tensor(left)
         target = self.target(into, node.type, left.support | right.support)
         for source, other, reverse in ((left, right, False), (right, left, True)):
             if (
                 self.is_scalar(other)
+                and not (mixed and reverse)
                 and not isinstance(source.operand, Immediate)
                 and (self.free(source.support) or not self.free(other.support))
             ):

@@ -2,6 +2,9 @@
 
 from torch_mlir import ir
 
+from polystage.dialects.npu import element_bytes
+from polystage.errors import UserError
+
 CASTS = frozenset(
     {"arith.extf", "arith.truncf", "arith.extsi", "arith.extui", "arith.trunci", "arith.sitofp", "arith.uitofp"}
     | {"arith.fptosi", "arith.fptoui"}
@@ -27,6 +30,36 @@ def array_name(array: ir.Value) -> str:
     if op is not None:
         attributes = op.attributes
         return ir.StringAttr(attributes["polystage.name"]).value if "polystage.name" in attributes else "constant"
-    function = ir.BlockArgument(array).owner.owner.operation
-    entry = ir.DictAttr(ir.ArrayAttr(function.attributes["arg_attrs"])[ir.BlockArgument(array).arg_number])
-    return ir.StringAttr(entry["polystage.name"]).value
+    return argument_text(ir.BlockArgument(array), "polystage.name")
+
+
+def argument_text(argument: ir.BlockArgument, key: str) -> str:
+    """The text that attribute ``key`` of a function argument holds; UserError where there is none."""
+    function, number = argument.owner.owner.operation, argument.arg_number
+    if "arg_attrs" in function.attributes:
+        entry = ir.DictAttr(ir.ArrayAttr(function.attributes["arg_attrs"])[number])
+        if key in entry and isinstance(entry[key], ir.StringAttr):
+            return ir.StringAttr(entry[key]).value
+    raise UserError(f"argument {number} of the function has no {key}; run name-arrays first")
+
+
+def check_arguments(function: ir.Operation) -> None:
+    """Raise UserError where an argument of the function has no name or no kind."""
+    for argument in function.regions[0].blocks[0].arguments:
+        for key in ("polystage.name", "polystage.kind"):
+            argument_text(ir.BlockArgument(argument), key)
+
+
+def array_problem(type_: ir.Type) -> str | None:
+    """Why nests cannot work on arrays of that type; None if they can."""
+    if not isinstance(type_, ir.MemRefType):
+        return "is no memref"
+    if not type_.has_static_shape:
+        return "has a dynamic shape"
+    if type_.affine_map != ir.AffineMap.get_identity(type_.rank):
+        return "has a layout"
+    try:
+        element_bytes(type_.element_type)
+    except ValueError as problem:
+        return f"cannot be stored: {problem}"
+    return None

@@ -9,8 +9,11 @@ from torch_mlir import ir
 
 from polystage.analysis.nests import Access, Linear, Load, Nest
 from polystage.analysis.selection import Immediate, Operand, Result, Selection, Slot, Step, Temporary, Tile
+from polystage.analysis.values import argument_text
 from polystage.dialects import affine, npu
 from polystage.passes._staging import segments
+
+_STRUCTURE = ("memref.alloc", "memref.get_global", "affine.apply", "affine.yield", "func.return")
 
 
 @dataclass(frozen=True)
@@ -229,5 +232,13 @@ def cause_of(array: ir.Value) -> str:
     owner = array.owner
     if not isinstance(owner, ir.Block):
         return "constant" if owner.name == "memref.get_global" else "intermediate"
-    entry = ir.DictAttr(ir.ArrayAttr(owner.owner.attributes["arg_attrs"])[ir.BlockArgument(array).arg_number])
-    return ir.StringAttr(entry["polystage.kind"]).value
+    return argument_text(ir.BlockArgument(array), "polystage.kind")
+
+
+def foreign_operations(block: ir.Block) -> Iterator[ir.Operation]:
+    """Operations that an npu program does not have, loops gone into."""
+    for op in [each.operation for each in block.operations]:
+        if op.name == "affine.for":
+            yield from foreign_operations(op.regions[0].blocks[0])
+        elif op.name not in _STRUCTURE and not op.name.startswith("npu."):
+            yield op

@@ -8,7 +8,7 @@ from torch_mlir import ir
 
 from polystage.alloc import Buffer, Infeasible, Problem, solve
 from polystage.analysis.nests import main_function
-from polystage.analysis.values import array_name
+from polystage.analysis.values import array_name, array_problem
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
 from polystage.pipeline import Pass, PassContext
@@ -39,7 +39,7 @@ class Allocate(Pass):
 
     Requires: `lower-to-npu`.
 
-    Refuses: buffers that do not fit; the error gives demand, bound and gap.
+    Refuses: buffers that do not fit; the error gives demand, bound and gap. Arrays that no memory can hold.
 
     Statistics:
         sbuf: buffers in SBUF
@@ -51,6 +51,12 @@ class Allocate(Pass):
         """Allocate the three memories one after another."""
         machine = of_module(op)
         lives = list(lifetimes(main_function(op)))
+        for live in lives:
+            problem = _unplaceable(ir.MemRefType(live.op.results[0].type), machine)
+            if problem is not None:
+                ctx.error(live.op, f"{live.op.results[0].type} {problem}")
+        if ctx.failed:
+            return
         i64 = ir.IntegerType.get_signless(64)
         for memory, limits in _limits(machine).items():
             allocs = [live for live in lives if npu.memory_of(live.op.results[0].type) == memory]
@@ -71,6 +77,22 @@ class Allocate(Pass):
                 peak = max(peak, address + live.bytes)
             op.attributes[f"npu.{memory}_peak"] = ir.IntegerAttr.get(i64, peak)
             ctx.statistic(memory, len(allocs))
+
+
+def _unplaceable(type_: ir.MemRefType, machine: Machine) -> str | None:
+    """Why no memory of the machine holds such a buffer; None if one does."""
+    try:
+        memory = npu.memory_of(type_)
+    except ValueError as problem:
+        return f"cannot be placed: {problem}"
+    if (problem := array_problem(type_)) is not None:
+        return problem
+    if memory == "dram":
+        return None
+    lanes = machine.lanes if memory == "sbuf" else machine.psum.lanes
+    if not type_.shape or type_.shape[0] > lanes:
+        return f"needs its first dimension to be lanes, of which {machine.name} has {lanes} in {memory}"
+    return None
 
 
 @dataclass(frozen=True)

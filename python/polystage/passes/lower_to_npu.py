@@ -6,15 +6,25 @@ from math import prod
 
 from torch_mlir import ir
 
-from polystage.analysis.implementation import ATTRIBUTE, Implementation
+from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
 from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function, read_nest
 from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.selection import NotSelectableError, Selection, Slot
 from polystage.analysis.tiling import extra_slots, selection_of
+from polystage.analysis.values import check_arguments
 from polystage.dialects import affine, npu
 from polystage.dialects.npu import scalars
 from polystage.machine import Machine, of_module
-from polystage.passes._emission import Emitter, Part, Parts, cause_of, chunks, fit, instruction_loops
+from polystage.passes._emission import (
+    Emitter,
+    Part,
+    Parts,
+    cause_of,
+    chunks,
+    fit,
+    foreign_operations,
+    instruction_loops,
+)
 from polystage.passes._staging import KIND
 from polystage.pipeline import Pass, PassContext
 
@@ -42,7 +52,8 @@ class LowerToNpu(Pass):
 
     Requires: `stage`.
 
-    Refuses: a body operation without an instruction.
+    Refuses: a body operation without an instruction; a marked nest that is no copy or has no implementation that runs
+    it; what is left of the function that is not part of an npu program.
 
     Statistics:
         transfers: DMA transfers written
@@ -53,10 +64,16 @@ class LowerToNpu(Pass):
         """Lower every marked nest of the function."""
         machine = of_module(op)
         function = main_function(op)
+        check_arguments(function)
         self._block(function.regions[0].blocks[0], (), machine, ctx)
         for constant in [o.operation for o in function.regions[0].blocks[0].operations]:
             if constant.name == "arith.constant" and not any(True for _ in constant.result.uses):
                 constant.erase()
+        if not ctx.failed:
+            for foreign in foreign_operations(function.regions[0].blocks[0]):
+                ctx.error(
+                    foreign, f"'{foreign.name}' is not part of an npu program; run lower-to-affine and stage first"
+                )
 
     def _block(self, block: ir.Block, ivs: Sequence[ir.Value], machine: Machine, ctx: PassContext) -> None:
         for op in [each.operation for each in block.operations]:
@@ -68,21 +85,49 @@ class LowerToNpu(Pass):
                 continue
             try:
                 with ir.InsertionPoint(op), op.location:
-                    lower_nest(op, ivs, machine)
+                    statistic = lower_nest(op, ivs, machine)
             except (NotANestError, NotLinearError, NotSelectableError) as problem:
                 ctx.error(op, f"no instruction covers this nest: {problem}")
                 continue
-            ctx.statistic("transfers" if ir.StringAttr(op.attributes[KIND]).value == "transfer" else "nests", 1)
+            except MalformedImplementationError as problem:
+                ctx.error(op, str(problem))
+                continue
+            ctx.statistic(statistic, 1)
             op.erase()
 
 
-def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], machine: Machine) -> None:
-    """Write the instructions of one marked nest before it."""
+def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], machine: Machine) -> str:
+    """Write the instructions of one marked nest before it; returns the statistic that it adds to."""
     nest = read_nest(op, ivs)
-    if ir.StringAttr(op.attributes[KIND]).value == "transfer":
+    kind = op.attributes[KIND]
+    if kind == ir.StringAttr.get("transfer"):
         _transfer(nest)
-        return
-    implementation = Implementation.from_attribute(op.attributes[ATTRIBUTE])
+        return "transfers"
+    if kind != ir.StringAttr.get("compute"):
+        raise NotSelectableError(f'{KIND} is "transfer" or "compute", not {kind}')
+    _compute(nest, implementation_of(nest), machine)
+    return "nests"
+
+
+def implementation_of(nest: Nest) -> Implementation:
+    """The implementation that a point nest carries; MalformedImplementationError where it does not run the nest."""
+    if ATTRIBUTE not in nest.op.attributes:
+        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks and stage first")
+    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
+    reduction = reduction_of(nest)
+    known = {
+        "elementwise": True,
+        "fold": True,
+        "reduce": reduction is not None,
+        "contraction": reduction is not None and product_of(nest, reduction) is not None,
+    }
+    loops = [loop for loop in (chosen.lane, chosen.rows) if loop is not None]
+    if not known[chosen.kind] or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
+        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
+    return chosen
+
+
+def _compute(nest: Nest, implementation: Implementation, machine: Machine) -> None:
     match implementation.kind:
         case "contraction":
             _contraction(nest, implementation, machine)
@@ -93,8 +138,10 @@ def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], machine: Machine) -> N
 
 
 def _transfer(nest: Nest) -> None:
-    (source,) = nest.loads
-    target = nest.store.access
+    value = nest.nodes[nest.store.value]
+    if len(nest.nodes) != 1 or not isinstance(value, Load) or nest.store.indirect:
+        raise NotSelectableError("a transfer is one affine load and its affine store")
+    source, target = value.access, nest.store.access
     emitter = Emitter(nest, None)
     emitter.parts = {loop: Part(0, extent) for loop, extent in enumerate(nest.extents)}
     box = {loop: k for k, loop in enumerate(d for d, extent in enumerate(nest.extents) if extent > 1)}

@@ -11,6 +11,7 @@ from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_f
 from polystage.analysis.reductions import Product, product_of, reduction_of, sequential
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import tiling_of
+from polystage.analysis.values import check_arguments
 from polystage.machine import Machine, of_module
 from polystage.pipeline import Pass, PassContext, option
 
@@ -54,7 +55,9 @@ class MapBanks(Pass):
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Annotate every nest."""
         machine = of_module(op)
-        for loop in top_nests(main_function(op)):
+        function = main_function(op)
+        check_arguments(function)
+        for loop in top_nests(function):
             try:
                 nest = read_nest(loop)
                 chosen = choose(nest, machine)

@@ -4,14 +4,24 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.implementation import ATTRIBUTE, Implementation
-from polystage.analysis.nests import Constant, NotANestError, main_function, read_nest, signature, top_nests
+from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.nests import (
+    Constant,
+    Nest,
+    NotANestError,
+    NotLinearError,
+    main_function,
+    read_nest,
+    signature,
+    top_nests,
+)
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import tiling_of
-from polystage.analysis.values import array_name
+from polystage.analysis.values import array_name, check_arguments
 from polystage.machine import Machine, of_module
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
+from polystage.passes.map_banks import candidates
 from polystage.pipeline import Pass, PassContext, option
 
 
@@ -45,7 +55,7 @@ class Stage(Pass):
     Requires: `map-banks`.
 
     Refuses: a nest that does not fit with the smallest tile (the error names the capacity that would work); a body
-    operation without an instruction.
+    operation without an instruction; an implementation that does not run its nest.
 
     Statistics:
         staged: nests staged
@@ -58,18 +68,19 @@ class Stage(Pass):
         """Rewrite every nest of the function."""
         machine = of_module(op)
         function = main_function(op)
+        check_arguments(function)
         constants = _Constants(function)
         chosen: dict[tuple[object, ...], Choice] = {}
         worst: tuple[int, ir.Operation] | None = None
         for loop in list(top_nests(function)):
             try:
                 nest = read_nest(loop)
-                tiling = tiling_of(nest, Implementation.from_attribute(loop.attributes[ATTRIBUTE]), machine)
-            except (NotANestError, NotSelectableError) as problem:
+                tiling = tiling_of(nest, _implementation(nest), machine)
+            except (NotANestError, NotLinearError, NotSelectableError) as problem:
                 ctx.error(loop, f"no instruction covers this nest: {problem}")
                 continue
-            except KeyError:
-                ctx.error(loop, f"nest has no {ATTRIBUTE}; run map-banks first")
+            except MalformedImplementationError as problem:
+                ctx.error(loop, str(problem))
                 continue
             least = tiling.demand(smallest(tiling))
             if least > machine.usable_bytes_per_lane:
@@ -87,6 +98,20 @@ class Stage(Pass):
             loop.erase()
         if worst is not None:
             ctx.error(worst[1], _too_small(worst[0], worst[1], machine))
+
+
+def _implementation(nest: Nest) -> Implementation:
+    """The implementation that the nest carries; MalformedImplementationError where there is no legal one."""
+    if ATTRIBUTE not in nest.op.attributes:
+        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks first")
+    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
+    legal = list(candidates(nest))
+    if chosen not in legal:
+        raise MalformedImplementationError(
+            f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest; "
+            f"legal is {' or '.join(str(each.to_attribute()) for each in legal)}"
+        )
+    return chosen
 
 
 class _Constants:
