@@ -137,7 +137,7 @@ def test_missing_function(files: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_function_that_returns_no_model(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = _error(["compile", f"{files}/models.py:not_a_model"], capsys)
-    assert "not_a_model() must return (torch.nn.Module, inputs), not int" in error
+    assert "not_a_model() must return (torch.nn.Module, inputs), not (int)" in error
 
 
 def test_unsupported_operator_names_the_line(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

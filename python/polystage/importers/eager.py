@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from polystage.errors import UserError
 from polystage.importers.imported import DTYPES, tensor_to_numpy
+from polystage.importers.torch_edge import leaves, map_tensors
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _TORCH = {name: dtype for dtype, name in DTYPES.items()}
@@ -22,12 +23,8 @@ def cast(model: Any, inputs: Sequence[Any], dtype: str) -> tuple[Any, tuple[Any,
     if not isinstance(model, torch.nn.Module):
         raise UserError(f"only a torch.nn.Module can be cast to {dtype}; export the model in {dtype} instead")
     target = _TORCH[dtype]
-    moved: tuple[Any, ...] = torch.utils._pytree.tree_map(lambda leaf: _cast_leaf(leaf, target), tuple(inputs))  # pyright: ignore[reportPrivateUsage]
+    moved = map_tensors(lambda leaf: leaf.to(target) if leaf.is_floating_point() else leaf, tuple(inputs))
     return copy.deepcopy(model).to(target), moved
-
-
-def _cast_leaf(leaf: Any, dtype: torch.dtype) -> Any:
-    return leaf.to(dtype) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf
 
 
 def evaluate(model: Any, inputs: Sequence[Any]) -> tuple[tuple[Array, ...], float]:
@@ -37,8 +34,7 @@ def evaluate(model: Any, inputs: Sequence[Any]) -> tuple[tuple[Array, ...], floa
         begin = time.perf_counter()
         outputs = run(*inputs)
         seconds = time.perf_counter() - begin
-    leaves = torch.utils._pytree.tree_leaves(outputs)  # pyright: ignore[reportPrivateUsage]
-    return tuple(tensor_to_numpy(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor)), seconds
+    return tuple(tensor_to_numpy(leaf) for leaf in leaves(outputs) if isinstance(leaf, torch.Tensor)), seconds
 
 
 def to_tensor(array: Array) -> torch.Tensor:
