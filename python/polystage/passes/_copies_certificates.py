@@ -8,7 +8,6 @@ each reader adds; with ``sum`` the accumulation is in that array and a nest adds
 """
 
 from collections.abc import Iterator
-from math import prod
 
 from torch_mlir import ir
 
@@ -53,7 +52,7 @@ def _certificate(program: Program, nest: Nest) -> ir.Attribute:
     if isinstance(piece.source, ir.Value):
         rank = len(piece.region)
         places = [ir.AffineExpr.get_dim(k) - r.low for k, r in enumerate(piece.region)]
-        places = [p if r.step == 1 else ir.AffineExpr.get_floor_div(p, r.step) for p, r in zip(places, piece.region, strict=True)]
+        places = [ir.AffineExpr.get_floor_div(p, r.step) for p, r in zip(places, piece.region, strict=True)]
         inner = ir.AffineMap.get(rank, 0, places)
         exprs = [q.to_affine(i, range(rank)).compose(inner) for i in piece.indices]
         entries["source"] = ir.StringAttr.get(program.arrays[piece.source].name)
@@ -76,8 +75,3 @@ def domain_of(region: Region) -> ir.Attribute:
         if r.step > 1:
             bounds.append(f"(d{k} - {r.low}) mod {r.step} == 0")
     return ir.Attribute.parse(f"affine_set<({dims}) : ({', '.join(bounds) or '0 == 0'})>")
-
-
-def elements(nest: Nest) -> int:
-    """How many elements a nest without a reduction stores."""
-    return prod(nest.body.extents)

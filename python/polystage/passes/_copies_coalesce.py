@@ -1,7 +1,8 @@
 """Storage coalescing: an array that is copied whole into a part of another lives there from the start.
 
-``B[f(i)] = A[g(i)]`` with g a bijection onto A: element a of A is element f(g^-1(a)) of B, every access of A becomes one
-of B, and the copy has nothing left to do. What else was written to that part of B before (a fill) shrinks to the rest.
+``B[f(i)] = A[g(i)]`` with g a bijection onto A: element a of A is element f(g^-1(a)) of B, every access of A becomes
+one of B, and the copy has nothing left to do. What else was written to that part of B before (a fill) shrinks to the
+rest.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from . import _quasi as q
 from ._body import Body, Load, Store, loads_of
 from ._copies_content import Piece, copied, piece_of, witness
 from ._copies_program import Array, Nest, Program, loads_from
-from ._copies_region import Region, at, disjoint, hull, image, subtract, whole
+from ._copies_region import Region, at, disjoint, elements, hull, image, loops, subtract, whole
 from ._quasi import Quasi
 
 OVERLAP = "other values are written to the same place"
@@ -65,7 +66,7 @@ def absorption(program: Program, copy: Nest, operations: int) -> Absorption | st
     shrunk = _shrunk(program, copy, piece.region)
     if shrunk is None:
         return OVERLAP
-    indices = tuple(Quasi(x.const * r.step + r.low, q.scale(x, r.step).terms) for r, x in zip(piece.region, inverted, strict=True))
+    indices = elements(inverted, piece.region)
     home = Home(source, target, indices)
     users = {*program.readers.get(source.value, {}), *program.writers[source.value]}
     if any(_blocked(home, indices_) for user in users for indices_ in _accesses(user, source.value)):
@@ -121,9 +122,7 @@ def _conflict(program: Program, copy: Nest, piece: Piece, source: ir.Value, targ
     return None
 
 
-def _shrunk(
-    program: Program, copy: Nest, region: Region
-) -> tuple[tuple[Nest, tuple[Region, ...]], ...] | None:
+def _shrunk(program: Program, copy: Nest, region: Region) -> tuple[tuple[Nest, tuple[Region, ...]], ...] | None:
     """What is left of the other writers of the target outside of ``region``; None where that cannot be said."""
     found: list[tuple[Nest, tuple[Region, ...]]] = []
     for writer in program.writers_of(copy.target):
@@ -158,9 +157,7 @@ def on_region(nest: Nest, part: Region) -> Body:
     """The nest for the part of what it writes, its loops in the order of the array's dimensions."""
     image_ = nest.image
     assert image_ is not None
-    kept = [k for k, r in enumerate(part) if r.extent > 1]
-    extents = tuple(part[k].extent for k in kept)
-    packed = [q.iv(kept.index(k)) if k in kept else q.ZERO for k in range(len(part))]
+    extents, packed = loops(part)
     places = [q.substitute(x, packed, extents) for x in at(part, image_.region)]
     values = [q.substitute(v, places, extents) if v is not None else q.ZERO for v in image_.ivs]
     return _fold.rewritten(nest.body, values, extents)

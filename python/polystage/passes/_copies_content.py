@@ -15,7 +15,7 @@ from . import _fold
 from . import _quasi as q
 from ._body import Body, Constant, Index, Load, Scalar, Store
 from ._copies_program import Array, Nest, Program
-from ._copies_region import Range, Region, at, disjoint, hull, stretched, subtract
+from ._copies_region import Range, Region, at, disjoint, elements, hull, loops, stretched, subtract
 from ._quasi import Quasi
 
 Cast = tuple[str, tuple[tuple[str, ir.Attribute], ...], ir.Type]
@@ -53,7 +53,7 @@ def copied(body: Body) -> Copied | None:
 class Piece:
     """Elements of ``region`` hold ``source[indices]``, ``indices`` in the positions x of the region, after ``casts``.
 
-    A constant has no indices. ``source`` None: computed by the writer. ``time``: the earliest of the copies that say so.
+    A constant has no indices; ``source`` None: computed by the writer. ``time``: the earliest of the copies behind it.
     """
 
     region: Region
@@ -264,9 +264,8 @@ def _progression(
 
 def witness(piece: Piece, array: Array, copy: Nest, how: str) -> Nest:
     """The record that the piece's part of an eliminated array is where the piece says; ``copy`` gives its place."""
-    kept = [k for k, r in enumerate(piece.region) if r.extent > 1]
-    body = Body(tuple(piece.region[k].extent for k in kept))
-    own = [q.iv(kept.index(k)) if k in kept else q.ZERO for k in range(len(piece.region))]
+    extents, own = loops(piece.region)
+    body = Body(extents)
     if isinstance(piece.source, ir.Value):
         indices = tuple(q.substitute(i, own, body.extents) for i in piece.indices)
         element = ir.MemRefType(piece.source.type).element_type
@@ -276,8 +275,5 @@ def witness(piece: Piece, array: Array, copy: Nest, how: str) -> Nest:
         number = body.add(piece.source, copy.location)
     for name, attributes, type_ in piece.casts:
         number = _fold.scalar(body, name, (number,), attributes, type_, copy.location)
-    places = tuple(
-        Quasi(r.low + x.const * r.step, q.scale(x, r.step).terms) for r, x in zip(piece.region, own, strict=True)
-    )
-    body.store = Store(array.value, places, number, copy.location)
+    body.store = Store(array.value, elements(own, piece.region), number, copy.location)
     return Nest(copy.order, body, copy.location, copy.origin, None, how)

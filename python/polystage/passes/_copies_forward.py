@@ -29,7 +29,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Straddling:
-    """The load touches several pieces; cut loop ``depth`` at ``starts`` (the first is 0), or by residues ``modulus``."""
+    """The load touches several pieces; cut loop ``depth`` at ``starts`` (first 0), or by residues ``modulus``."""
 
     depth: int
     starts: tuple[int, ...]
@@ -63,9 +63,7 @@ def _final(program: Program, nest: Nest, array: ir.Value) -> bool:
     return bool(nest.witness) or all(writer.order < nest.order for writer in program.writers.get(array, {}))
 
 
-def _data_indices_pass(
-    contents: Contents, piece: Piece, array: ir.Value, where: "Sequence[Quasi | int]"
-) -> bool:
+def _data_indices_pass(contents: Contents, piece: Piece, array: ir.Value, where: "Sequence[Quasi | int]") -> bool:
     """Whether each data-dependent index is an index of the source unchanged."""
     shape = contents.program.arrays[array].shape
     for k, position in enumerate(where):
@@ -99,10 +97,7 @@ def _cut(load: Load, near: Sequence[Piece], extents: Sequence[int]) -> Straddlin
 def _starts(const: int, factor: int, extent: int, ranges: "set[Range]") -> tuple[int, ...]:
     """Values of an induction variable at which ``const + factor * iv`` enters another range."""
     bounds = {r.low for r in ranges} | {r.high + 1 for r in ranges}
-    if factor > 0:
-        starts = {-((const - b) // factor) for b in bounds}
-    else:
-        starts = {(const - b) // -factor + 1 for b in bounds}
+    starts = {-((const - b) // factor) if factor > 0 else (const - b) // -factor + 1 for b in bounds}
     return tuple(sorted({0} | {s for s in starts if 0 < s < extent}))
 
 

@@ -19,7 +19,7 @@ from . import _quasi as q
 from ._body import Body, Constant, Index, Load, Scalar, Store
 from ._copies_content import Contents, Piece, copied, piece_of, witness
 from ._copies_program import ARRAYS, Array, Nest, Program, loads_from
-from ._copies_region import Region, disjoint, hull, positions, size
+from ._copies_region import Region, disjoint, elements, hull, loops, positions, size
 from ._quasi import Quasi
 
 AFTER = 1 << 20
@@ -125,7 +125,7 @@ def add_afterwards(program: Program, plan: Initialisation, name: str) -> None:
         program.replace(step, [_retargeted(step.body, old.value, value, region)])
     body = _sum_body(plan, array)
     zero = _zero(plan)
-    zero.store = Store(value, _own(zero.extents, region), zero.result().value, plan.first.location)
+    zero.store = Store(value, loops(region)[1], zero.result().value, plan.first.location)
     program.replace(plan.first, [zero])
     program.add(Nest((*last.order, AFTER), body, last.location, plan.first.origin))
     program.add(witness(plan.piece, old, plan.first, "initialise"))
@@ -170,25 +170,11 @@ def _zero(plan: Initialisation) -> Body:
     is_integer = isinstance(type_, ir.IntegerType)
     node = Index(q.ZERO, type_) if is_integer else Constant(ir.FloatAttr.get(type_, 0.0), type_)
     region = plan.piece.region
-    body = Body(tuple(r.extent for r in region if r.extent > 1))
+    extents, own = loops(region)
+    body = Body(extents)
     number = body.add(node, plan.first.location)
-    indices = _placed(_own(body.extents, region), region)
-    body.store = Store(plan.first.target, indices, number, plan.first.location)
+    body.store = Store(plan.first.target, elements(own, region), number, plan.first.location)
     return body
-
-
-def _own(extents: Sequence[int], region: Region) -> tuple[Quasi, ...]:
-    """Indices of an array of the region's extents in a nest with one loop for each dimension that is not 1."""
-    kept = [k for k, r in enumerate(region) if r.extent > 1]
-    assert len(kept) == len(extents)
-    return tuple(q.iv(kept.index(k)) if k in kept else q.ZERO for k in range(len(region)))
-
-
-def _placed(places: Sequence[Quasi], region: Region) -> tuple[Quasi, ...]:
-    """The elements at positions of a region."""
-    return tuple(
-        Quasi(r.low + x.const * r.step, q.scale(x, r.step).terms) for r, x in zip(region, places, strict=True)
-    )
 
 
 def _retargeted(body: Body, old: ir.Value, new: ir.Value, region: Region) -> Body:
@@ -210,11 +196,10 @@ def _retargeted(body: Body, old: ir.Value, new: ir.Value, region: Region) -> Bod
 def _sum_body(plan: Initialisation, array: Array) -> Body:
     """``C = sum + initial value`` over the region."""
     region, location = plan.piece.region, plan.first.location
-    body = Body(tuple(r.extent for r in region if r.extent > 1))
-    own = _own(body.extents, region)
+    extents, own = loops(region)
+    body = Body(extents)
     total = body.add(Load(array.value, own, array.element), location)
     initial = _initial(body, plan.piece, own, location)
     number = _fold.scalar(body, _addition(array.element), (total, initial), (), array.element, location)
-    body.store = Store(plan.first.target, _placed(own, region), number, location)
+    body.store = Store(plan.first.target, elements(own, region), number, location)
     return body
-

@@ -48,7 +48,7 @@ class Nest:
     origin: str
     op: ir.Operation | None = None
     witness: str = ""
-    cached: "Image | None | bool" = False
+    cached: "Image | bool | None" = False
 
     @property
     def target(self) -> ir.Value:

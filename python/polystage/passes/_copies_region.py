@@ -1,6 +1,6 @@
 """Regions of arrays: products of arithmetic progressions, and what a store of a nest covers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -162,9 +162,16 @@ def positions(indices: Sequence["Quasi | int"], region: Region, extents: Sequenc
     return found
 
 
-def boxes_of(region: Region) -> Iterator[tuple[int, Range]]:
-    """Dimensions and ranges, for printing and for certificates."""
-    yield from enumerate(region)
+def elements(places: Sequence[Quasi], region: Region) -> tuple[Quasi, ...]:
+    """The elements at positions inside a region: the inverse of :func:`positions`."""
+    return tuple(Quasi(r.low + x.const * r.step, q.scale(x, r.step).terms) for r, x in zip(region, places, strict=True))
+
+
+def loops(region: Region) -> tuple[tuple[int, ...], tuple[Quasi, ...]]:
+    """Extents of a nest with one loop for each dimension of more than one element, and the positions it runs over."""
+    kept = [k for k, r in enumerate(region) if r.extent > 1]
+    places = tuple(q.iv(kept.index(k)) if k in kept else q.ZERO for k in range(len(region)))
+    return tuple(region[k].extent for k in kept), places
 
 
 def at(region: Region, parent: Region) -> list[Quasi]:

@@ -85,7 +85,7 @@ class EliminateCopies(Pass):
     strategy: str = option(
         "full",
         choices=("off", "load-forward", "full"),
-        help="off: nothing; load-forward: loads are forwarded, no storage is shared and no domain cut; full: everything",
+        help="off: nothing; load-forward: no storage is shared and no domain cut; full: everything",
     )
     keep: tuple[str, ...] = option((), help="arrays whose copies stay, by polystage.name")
     max_operations: int = option(1_000_000, help="bound on the work of one polyhedral question", unit="isl operations")
