@@ -12,6 +12,8 @@ from ._ir import functions, walk
 SUPPORTED = frozenset(("arith", "math", "linalg", "tensor", "tm_tensor", "bufferization"))
 """Dialects whose operations the following passes know."""
 ALSO = frozenset(("func.return", "cf.assert", "builtin.unrealized_conversion_cast"))
+INTEGER_WIDTHS = (1, 8, 32, 64)
+FLOATS = (ir.F16Type, ir.BF16Type, ir.F32Type, ir.F64Type)
 CONTROL = frozenset(("scf", "cf", "func"))
 DYNAMIC = ir.ShapedType.get_dynamic_size()
 
@@ -29,12 +31,16 @@ class VerifyLinalg(Pass):
     }
     ```
 
-    Refuses: no or several functions, dynamic or unknown shapes, complex numbers, control flow, operations of other
-    dialects. Reports every different one, once.
+    Refuses: no or several functions, anything else at module level, dynamic or unknown shapes, complex numbers,
+    element types that no target has (f64 is left to narrow-types), control flow, operations of other dialects.
+    Reports every different one, once.
     """
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Check the module; changes nothing."""
+        for inner in op.regions[0].blocks[0].operations:
+            if inner.operation.name != "func.func":
+                ctx.error(inner, f"'{inner.operation.name}' is not supported at module level")
         funcs = functions(op)
         names = [ir.StringAttr(func.attributes["sym_name"]).value for func in funcs]
         if names != ["main"]:
@@ -82,8 +88,13 @@ def _operation_problem(op: ir.Operation) -> str | None:
 
 
 def _type_problem(type_: ir.Type) -> str | None:
-    if isinstance(type_, (ir.FloatType, ir.IntegerType, ir.IndexType)):
+    if isinstance(type_, ir.IntegerType):
+        known = type_.width in INTEGER_WIDTHS and type_.is_signless
+        return None if known else f"integers of type {type_} are not supported; use i8 or i32"
+    if isinstance(type_, FLOATS):
         return None
+    if isinstance(type_, ir.FloatType):
+        return f"floats of type {type_} are not supported; use f16, bf16 or f32"
     if isinstance(type_, ir.ShapedType) and not type_.has_rank:
         return f"{type_} has no known rank; export the model with example inputs"
     if isinstance(type_, ir.RankedTensorType):

@@ -77,3 +77,21 @@ func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
   %y = tosa.abs %x : (tensor<4xf32>) -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{floats of type f8E4M3FN are not supported; use f16, bf16 or f32}}
+  %e = tensor.empty() : tensor<4xf8E4M3FN>
+  // expected-error@+1 {{integers of type i16 are not supported; use i8 or i32}}
+  %s = tensor.empty() : tensor<4xi16>
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error@+1 {{'memref.global' is not supported at module level}}
+memref.global "private" @state : memref<4xf32>
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
