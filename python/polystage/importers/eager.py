@@ -40,5 +40,5 @@ def evaluate(model: Any, inputs: Sequence[Any]) -> tuple[tuple[Array, ...], floa
 def to_tensor(array: Array) -> torch.Tensor:
     """A tensor on the memory of ``array``."""
     if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
+        return torch.as_tensor(array.view(np.uint16)).view(torch.bfloat16)
+    return torch.as_tensor(array)
