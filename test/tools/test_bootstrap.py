@@ -33,7 +33,11 @@ def test_a_stamp_of_this_pyproject_skips_the_installation(
     bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed: list[Path] = []
-    monkeypatch.setattr(bootstrap, "install", lambda directory, _pyproject: installed.append(directory))
+
+    def install(directory: Path, _pyproject: bytes) -> None:
+        installed.append(directory)
+
+    monkeypatch.setattr(bootstrap, "install", install)
     monkeypatch.setattr(sys, "argv", ["bootstrap.py", str(tmp_path)])
     bootstrap.main()
     bootstrap.main()
