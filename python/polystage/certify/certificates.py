@@ -18,7 +18,7 @@ from polystage.poly.relation import Relation, Relations, sample, where
 
 from .embedding import Breach
 from .program import Base, Program, UnreadableError, constant, normal
-from .sources import Contents, Sources, compose, difference, only, total
+from .sources import Contents, Label, Sources, compose, difference, only, total
 from .sums import adds, start
 from .trace import Computation, leaves
 
@@ -174,7 +174,20 @@ class Claims:
         if chain is None and len(certificate.casts) == 1:
             ends = self.after.arrays[certificate.source].type, self.before.arrays[certificate.array].type
             chain = ((certificate.casts[0], *ends),)
-        return self.holds.through(elements, certificate.source, chain or ())
+        there = self.holds.through(elements, certificate.source, chain or ())
+        return {self.completed(label): relation for label, relation in there.items()}
+
+    def completed(self, label: Label) -> Label:
+        """A sum whose start its readers add, as a certificate says, counts as the original's result."""
+        chain, base = label
+        return (chain, ("nest", base[1])) if base[0] == "sum" and base[1] in self.apart else label
+
+    @cached_property
+    def apart(self) -> frozenset[str]:
+        """The origins of the sums whose start is added later, by certificate."""
+        arrays = {each.array for each in self.certificates if each.kind == "initialise"}
+        labels = (label for array in arrays if array in self.held.held for label in self.held.whole(array))
+        return frozenset(base[1] for _, base in labels if base[0] == "nest")
 
     def starts(self, sums: Sources) -> Sources | None:
         """What the reductions that make up ``sums`` start from."""

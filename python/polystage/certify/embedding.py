@@ -11,7 +11,7 @@ from polystage import poly
 from polystage.poly.relation import Relation, Relations
 
 from .program import Leaf, Node, Operation
-from .sources import Difference, Label, Sources, compose, difference
+from .sources import Difference, Label, Sources, compose, difference, total
 from .trace import Computation
 
 Pairs = list[tuple[Leaf, Leaf]]
@@ -96,12 +96,12 @@ class Pairing:
             yield whole
         if self.before.nest.indices or any(own == "any" for own in self._owns()):
             return
-        compatible = self.compatible()
-        hint = self.hint()
-        both = hint if compatible is None else compatible if hint is None else None
-        if compatible is not None and hint is not None:
-            both = self.algebra.intersection(compatible, hint)
-        for candidate in (both, compatible, hint):
+        compatible, hint = self.compatible(), self.hint()
+        if hint is None or not self.algebra.covers(hint, whole):
+            likely = [compatible]
+        else:
+            likely = [hint if compatible is None else self.algebra.intersection(compatible, hint), hint]
+        for candidate in likely:
             if candidate is not None and self.algebra.covers(candidate, whole):
                 yield candidate if self.algebra.single_valued(candidate) else self.algebra.least(candidate)
 
@@ -191,6 +191,9 @@ class Pairing:
 
     def zero(self, sources: dict[Label, Relation]) -> Breach | None:
         """A sum whose start is added later starts from zero, or goes on."""
+        started = total(self.algebra, sources.values())
+        if started is None or not self.algebra.covers(started, self.algebra.identity(self.after.nest.domain)):
+            return Breach("initial", "starts from nothing written")
         sources.pop(self.after.label, None)
         wrong = [base for chain, base in sources if chain or base[0] != "constant" or float(base[1])]
         return Breach("initial", f"starts from {' '.join(wrong[0])} instead of zero") if wrong else None

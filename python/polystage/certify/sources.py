@@ -96,10 +96,14 @@ def difference(algebra: Relations, expected: Sources, found: Sources) -> Differe
         if a is not None and b is not None and wrong is not None and wrong.empty:
             wrong = algebra.minus(b, a)
         assert wrong is not None
-        point, _ = sample(wrong)
+        point, end = sample(wrong)
         here = [base for (_, base), relation in expected.items() if at(relation, point) is not None]
         origins = frozenset(base[1] for base in here if base[0] == "nest")
-        return Difference(point, describe(expected, point), describe(found, point), origins)
+        texts = describe(expected, point), describe(found, point)
+        if texts[0] == texts[1]:
+            missing = a is not None and not algebra.minus(a, b or a).empty
+            texts = (texts[0], f"{texts[1]} {'without' if missing else 'with'} {_words(label, end)}")
+        return Difference(point, *texts, origins)
     return None
 
 
