@@ -81,18 +81,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Slot:
-    """A temporary buffer: one element for each iteration of ``loops`` on every lane.
-
-    ``spread``: its values differ from lane to lane, so that each block of lanes needs elements of its own.
-    """
+    """A temporary buffer: one element for each iteration of ``loops`` on every lane."""
 
     type: ir.Type
     loops: frozenset[int]
-    spread: bool
 
-    def bytes(self, sizes: Sequence[int], blocks: int) -> int:
-        """Bytes per lane when the loops have these sizes and the lane loop takes ``blocks`` blocks of lanes."""
-        return element_bytes(self.type) * prod(sizes[d] for d in self.loops) * (blocks if self.spread else 1)
+    def bytes(self, sizes: Sequence[int]) -> int:
+        """Bytes per lane when the loops have these sizes."""
+        return element_bytes(self.type) * prod(sizes[d] for d in self.loops)
 
 
 @dataclass(frozen=True)
@@ -171,7 +167,7 @@ class _Chooser:
         return support - {self.lane}
 
     def temporary(self, type_: ir.Type, support: frozenset[int]) -> _Value:
-        self.slots.append(Slot(type_, self.free(support), self.lane in support))
+        self.slots.append(Slot(type_, self.free(support)))
         return _Value(Temporary(len(self.slots) - 1), type_, support)
 
     def target(self, into: _Value | None, type_: ir.Type, support: frozenset[int]) -> _Value:

@@ -6,14 +6,15 @@ one for each index, whichever is less. All numbers here are exact; ``stage`` all
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from math import ceil, gcd, prod
 
 from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.nests import Access, Load, Nest
+from polystage.analysis.nests import Access, Gather, Index, Linear, Load, Nest, Node
 from polystage.analysis.reductions import recurrence, reduction_of, sequential
 from polystage.analysis.selection import Selection, Slot, is_float, select
 from polystage.dialects.npu import element_bytes
@@ -95,25 +96,105 @@ class NestTiling:
     nest: Nest
     implementation: Implementation
     buffers: tuple[TileBuffer, ...]
-    selection: Selection | None
     blocks: Mapping[int, int]
     single: frozenset[int]
     alignment: int
+    # by pattern of loops; only remembers
+    _slots: dict[tuple[bool, ...], tuple[Slot, ...]] = field(default_factory=dict[tuple[bool, ...], tuple[Slot, ...]])
 
     def demand(self, sizes: Sequence[int]) -> int:
         """Bytes per lane of SBUF that a tile needs, alignment and temporaries included."""
         total = sum(self._align(buffer.bytes_per_lane(sizes, self.blocks)) for buffer in self.buffers)
-        lane = self.implementation.lane
-        blocks = 1 if lane is None else ceil(sizes[lane] / self.blocks[lane])
-        return total + sum(self._align(slot.bytes(sizes, blocks)) for slot in self.slots)
+        return total + self.temporaries(sizes)
 
-    @cached_property
-    def slots(self) -> tuple[Slot, ...]:
-        """Temporaries that the instructions of the nest need."""
-        return extra_slots(self.nest, self.implementation, self.selection)
+    def temporaries(self, sizes: Sequence[int]) -> int:
+        """Bytes per lane of the temporaries of the point nest that takes most.
+
+        Which instructions cover a body depends on the loops that the point nest has: those of one trip are gone, and a
+        lane loop of several blocks is two. Remainder tiles and blocks may differ in that.
+        """
+        if self.implementation.kind == "contraction":
+            return 0
+        shapes = product(*(self._shapes(loop, size) for loop, size in enumerate(sizes)))
+        return max(self._temporaries(PointLoops(shape)) for shape in shapes)
+
+    def _shapes(self, loop: int, size: int) -> Iterator[tuple[int, int]]:
+        """Blocks and iterations in each, for whole tiles and remainders; of those that have the same loops the most."""
+        block = self.blocks.get(loop, self.nest.extents[loop])
+        most: dict[tuple[bool, bool], tuple[int, int]] = {}
+        for tile in (size, self.nest.extents[loop] % size):
+            for count, extent in ((tile // block, block), (1, tile % block)):
+                if count and extent:
+                    key = (count > 1, extent > 1)
+                    before = most.get(key, (1, 1))
+                    most[key] = (max(before[0], count), max(before[1], extent))
+        yield from most.values()
+
+    def _temporaries(self, loops: "PointLoops") -> int:
+        if loops.pattern not in self._slots:
+            nest, implementation = loops.nest(self.nest), loops.implementation(self.implementation)
+            self._slots[loops.pattern] = extra_slots(nest, implementation, selection_of(nest, implementation))
+        sizes = [
+            1 if self.implementation.kind == "fold" and loop in self.nest.reduced else extent
+            for loop, _, extent, _ in loops.kept
+        ]
+        return sum(self._align(slot.bytes(sizes)) for slot in self._slots[loops.pattern])
 
     def _align(self, size: int) -> int:
         return ceil(size / self.alignment) * self.alignment
+
+
+@dataclass(frozen=True)
+class PointLoops:
+    """The loops of a point nest: ``shapes`` gives for each loop of its nest the blocks and the iterations of each."""
+
+    shapes: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def kept(self) -> list[tuple[int, bool, int, int]]:
+        """Those of more than one trip: loop of the nest, whether over its blocks, trips, iterations in each."""
+        entries = [
+            entry
+            for loop, (count, size) in enumerate(self.shapes)
+            for entry in ((loop, True, count, size), (loop, False, size, 1))
+        ]
+        return [entry for entry in entries if entry[2] > 1]
+
+    @property
+    def pattern(self) -> tuple[bool, ...]:
+        """Equal for point nests with the same loops."""
+        return tuple(extent > 1 for shape in self.shapes for extent in shape)
+
+    def implementation(self, whole: Implementation) -> Implementation:
+        """The implementation of the nest as that of the point nest."""
+        depth = {loop: k for k, (loop, over_blocks, _, _) in enumerate(self.kept) if not over_blocks}
+        lane, rows = (None if loop is None else depth.get(loop) for loop in (whole.lane, whole.rows))
+        return replace(whole, lane=lane, rows=rows)
+
+    def nest(self, whole: Nest) -> Nest:
+        """The point nest as a value, on the arrays of the nest: it depends on loops as the one on tile buffers does."""
+        extents = tuple(extent for _, _, extent, _ in self.kept) or (1,)
+
+        def form(index: Linear) -> Linear:
+            dims = tuple(index.dims[loop] * factor for loop, _, _, factor in self.kept) or (0,)
+            return Linear(index.const, dims, index.symbols)
+
+        def indirect(index: Linear | int) -> Linear | int:
+            return form(index) if isinstance(index, Linear) else index
+
+        def node(old: Node) -> Node:
+            match old:
+                case Load():
+                    return replace(old, access=Access(old.access.array, tuple(map(form, old.access.indices))))
+                case Gather():
+                    return replace(old, indices=tuple(map(indirect, old.indices)))
+                case Index():
+                    return replace(old, value=form(old.value))
+                case _:
+                    return old
+
+        store = replace(whole.store, indices=tuple(map(indirect, whole.store.indices)))
+        return Nest(whole.op, extents, whole.symbols, tuple(map(node, whole.nodes)), store)
 
 
 def depth_of(loops: frozenset[int], trips: Sequence[int], order: Sequence[int]) -> int:
@@ -122,18 +203,18 @@ def depth_of(loops: frozenset[int], trips: Sequence[int], order: Sequence[int]) 
 
 
 def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> NestTiling:
-    """Everything about staging a nest that does not depend on tile sizes."""
+    """Everything about staging a nest that does not depend on tile sizes; NotSelectableError where it cannot be run."""
     blocks: dict[int, int] = {}
     if implementation.lane is not None:
         contracts = implementation.kind == "contraction"
         blocks[implementation.lane] = min(machine.lanes, machine.matrix.rows) if contracts else machine.lanes
     if implementation.rows is not None:
         blocks[implementation.rows] = min(machine.lanes, machine.matrix.columns)
+    selection_of(nest, implementation)
     return NestTiling(
         nest=nest,
         implementation=implementation,
         buffers=tuple(_buffers(nest, implementation)),
-        selection=selection_of(nest, implementation),
         blocks=blocks,
         single=sequential(nest),
         alignment=machine.alignment,
@@ -218,8 +299,7 @@ def extra_slots(nest: Nest, implementation: Implementation, selection: Selection
         f32 = ir.F32Type.get()
         kept = frozenset(d for d in nest.parallel if d != implementation.lane)
         type_ = nest.nodes[nest.store.value].type
-        spread = implementation.lane in nest.parallel
-        slots += (Slot(f32 if is_float(type_) else type_, kept, spread),)
+        slots += (Slot(f32 if is_float(type_) else type_, kept),)
         if implementation.lane in nest.reduced:
-            slots += (Slot(f32, frozenset(), False),)
+            slots += (Slot(f32, frozenset()),)
     return slots

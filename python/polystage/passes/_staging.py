@@ -7,9 +7,9 @@ from math import ceil
 
 from torch_mlir import ir
 
-from polystage.analysis.implementation import ATTRIBUTE, Implementation
+from polystage.analysis.implementation import ATTRIBUTE
 from polystage.analysis.nests import Access, Constant, Gather, Index, Linear, Load, Node, Scalar
-from polystage.analysis.tiling import NestTiling, TileBuffer, depth_of
+from polystage.analysis.tiling import NestTiling, PointLoops, TileBuffer, depth_of
 from polystage.analysis.values import array_name
 from polystage.dialects import affine, npu
 
@@ -213,23 +213,13 @@ class PointNest:
 
     def write(self) -> None:
         """Write the loops and the body."""
-        loops: list[tuple[int, bool, int]] = []
-        for loop, size in enumerate(self.sizes):
-            block = self.blocks.get(loop, Segment(0, 1, size))
-            loops += [(loop, True, block.count), (loop, False, block.size)]
-        kept = [entry for entry in loops if entry[2] > 1]
-        depth = {(loop, outer): k for k, (loop, outer, _) in enumerate(kept)}
-        old = self.staged.tiling.implementation
-        implementation = Implementation(
-            old.kind,
-            None if old.lane is None else depth.get((old.lane, False)),
-            None if old.rows is None else depth.get((old.rows, False)),
-            old.stationary,
-        )
+        blocks = [self.blocks.get(loop, Segment(0, 1, size)) for loop, size in enumerate(self.sizes)]
+        loops = PointLoops(tuple((block.count, block.size) for block in blocks))
+        implementation = loops.implementation(self.staged.tiling.implementation)
         attributes = {KIND: ir.StringAttr.get("compute"), ATTRIBUTE: implementation.to_attribute()}
-        with affine.nest([extent for _, _, extent in kept], attributes) as ivs:
-            for (loop, outer, _), iv in zip(kept, ivs, strict=False):
-                (self.outer if outer else self.inner)[loop] = iv
+        with affine.nest([extent for _, _, extent, _ in loops.kept], attributes) as ivs:
+            for (loop, over_blocks, _, _), iv in zip(loops.kept, ivs, strict=True):
+                (self.outer if over_blocks else self.inner)[loop] = iv
             self._body()
 
     def _body(self) -> None:
