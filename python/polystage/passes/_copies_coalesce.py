@@ -17,7 +17,7 @@ from . import _quasi as q
 from ._body import Body, Load, Store, loads_of
 from ._copies_content import Piece, copied, piece_of, witness
 from ._copies_program import Array, Nest, Program, loads_from
-from ._copies_region import Region, at, disjoint, elements, hull, image, loops, subtract, whole
+from ._copies_region import Region, at, disjoint, elements, hull, inverse, loops, subtract, whole
 from ._quasi import Quasi
 
 OVERLAP = "other values are written to the same place"
@@ -41,7 +41,7 @@ class Absorption:
     shrunk: tuple[tuple[Nest, tuple[Region, ...]], ...]
 
 
-def absorption(program: Program, copy: Nest, operations: int) -> Absorption | str:
+def absorption(program: Program, copy: Nest) -> Absorption | str:
     """How the source of a copy can live in its target, or why it cannot."""
     move = copied(copy.body)
     assert move is not None
@@ -55,8 +55,7 @@ def absorption(program: Program, copy: Nest, operations: int) -> Absorption | st
     if piece is None:
         return "its store is no box of the target"
     try:
-        with poly.bounded(operations):
-            inverted = inverse(piece.indices, piece.extents, source.shape)
+        inverted = inverse(piece.indices, piece.extents, source.shape, program.operations)
     except poly.OperationBoundError as bound:
         return str(bound)
     if inverted is None:
@@ -72,37 +71,6 @@ def absorption(program: Program, copy: Nest, operations: int) -> Absorption | st
     if any(_blocked(home, indices_) for user in users for indices_ in _accesses(user, source.value)):
         return "an index of it is data"
     return Absorption(copy, home, shrunk)
-
-
-def inverse(indices: Sequence[Quasi], extents: Sequence[int], shape: Sequence[int]) -> tuple[Quasi, ...] | None:
-    """The positions x as functions of the array's indices, if ``indices(x)`` is a bijection onto an array."""
-    found = image(indices, extents)
-    if found is not None:
-        if found.region != whole(shape) or any(v is None and e > 1 for v, e in zip(found.ivs, extents, strict=True)):
-            return None
-        return tuple(v or q.ZERO for v in found.ivs)
-    if _count(extents) != _count(shape):
-        return None
-    return _solved(indices, extents, shape)
-
-
-def _count(extents: Sequence[int]) -> int:
-    total = 1
-    for extent in extents:
-        total *= extent
-    return total
-
-
-def _solved(indices: Sequence[Quasi], extents: Sequence[int], shape: Sequence[int]) -> tuple[Quasi, ...] | None:
-    """The inverse of a function with floors and remainders, solved and proved by isl."""
-    names = [f"x{k}" for k in range(len(extents))]
-    forward = ir.AffineMap.get(len(extents), 0, [q.to_affine(i, range(len(extents))) for i in indices])
-    back = poly.inverse(poly.from_affine_map(forward, "a", poly.Domain.box(names, list(extents))))
-    if back is None:
-        return None
-    results = poly.to_affine_map(back).results
-    operands = [q.iv(k) for k in range(len(shape))]
-    return tuple(q.from_affine(result, operands, len(shape), shape) for result in results)
 
 
 def _conflict(program: Program, copy: Nest, piece: Piece, source: ir.Value, target: ir.Value) -> str | None:

@@ -30,7 +30,6 @@ class Eliminator:
     program: Program
     coalescing: bool = True
     keep: frozenset[str] = frozenset()
-    operations: int = 1_000_000
     contents: Contents = field(init=False)
     how: dict[str, str] = field(default_factory=dict)
 
@@ -179,7 +178,7 @@ class Eliminator:
             for nest in self.copies():
                 if nest not in self.program.nests:
                     continue
-                plan = absorption(self.program, nest, self.operations)
+                plan = absorption(self.program, nest)
                 if not isinstance(plan, str):
                     absorb(self.program, plan)
                     self.how[nest.origin] = "coalesce"
@@ -212,7 +211,7 @@ class Eliminator:
         if not self.coalescing:
             return "its readers touch more than one piece, and strategy 'load-forward' moves no storage"
         initial = initialisation(self.program, self.contents, nest)
-        plan = absorption(self.program, nest, self.operations)
+        plan = absorption(self.program, nest)
         if isinstance(initial, str) and initial != NO_ACCUMULATOR:
             return initial
         return f"{plan if isinstance(plan, str) else 'undecided'}, and readers touch more than one piece"

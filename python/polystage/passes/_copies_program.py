@@ -1,18 +1,21 @@
 """A function in affine normal form as a list of bodies that copy elimination edits, and its way back to IR."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 
 from torch_mlir import ir
 
+from polystage import poly
 from polystage.dialects import npu
 
 from ._body import Body, Load, loads_of
-from ._copies_region import Image, image
+from ._copies_region import Image, image, solved_image
 from ._ir import main_function, splat_globals
 from ._nest_io import Reader, Writer
 from ._nest_tree import statements_of
+from ._quasi import Quasi
 
 ORIGIN = "polystage.origin"
 ARRAYS = frozenset(("memref.alloc", "memref.get_global"))
@@ -70,6 +73,8 @@ class Program:
 
     func: ir.Operation
     arrays: dict[ir.Value, Array]
+    operations: int = 1_000_000
+    """Bound on the work of one question to isl."""
     nests: dict[Nest, None] = field(default_factory=dict)
     readers: dict[ir.Value, dict[Nest, None]] = field(default_factory=dict)
     writers: dict[ir.Value, dict[Nest, None]] = field(default_factory=dict)
@@ -82,6 +87,7 @@ class Program:
     def add(self, nest: Nest) -> None:
         """Enter a nest."""
         self.nests[nest] = None
+        self._solve_image(nest)
         for load in loads_of(nest.body):
             self.readers.setdefault(load.array, {})[nest] = None
         if not nest.witness:
@@ -130,6 +136,14 @@ class Program:
         """Changes when the writers of the array change."""
         return self.stamps.get(array, 0)
 
+    def _solve_image(self, nest: Nest) -> None:
+        """Ask isl for the image of a store with floors or remainders; what it cannot say in time stays unknown."""
+        indices, extents = nest.body.result().indices, nest.body.extents
+        exprs = [index for index in indices if isinstance(index, Quasi)]
+        if nest.cached is False and any(not isinstance(atom, int) for index in exprs for atom, _ in index.terms):
+            with suppress(poly.OperationBoundError):
+                nest.cached = solved_image(exprs, extents, self.operations) if len(exprs) == len(indices) else None
+
     def _touch(self, array: ir.Value) -> None:
         self.stamps[array] = self.stamps.get(array, 0) + 1
 
@@ -139,12 +153,12 @@ def loads_from(nest: Nest, array: ir.Value) -> Iterator[Load]:
     return (load for load in loads_of(nest.body) if load.array == array)
 
 
-def read_program(module: ir.Operation) -> Program:
-    """The function ``@main`` of a module."""
+def read_program(module: ir.Operation, operations: int) -> Program:
+    """The function ``@main`` of a module; ``operations`` bounds one question to isl."""
     func = main_function(module)
     block = func.regions[0].blocks[0]
     reader = Reader(splat_globals(module))
-    program = Program(func, {a.value: a for a in _arrays(func)})
+    program = Program(func, {a.value: a for a in _arrays(func)}, operations)
     program.places.extend(view.operation for view in block.operations)
     ordinals: dict[ir.Value, int] = {}
     for position, op in enumerate(program.places):

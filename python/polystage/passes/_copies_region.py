@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+from torch_mlir import ir
+
+from polystage import poly
+
 from . import _quasi as q
 from ._quasi import Quasi
 
@@ -138,6 +142,47 @@ def image(indices: Sequence["Quasi | int"], extents: Sequence[int]) -> Image | N
         digit = q.mod(q.floordiv(q.iv(dim), abs(weight), sizes), extents[atom], sizes)
         ivs[atom] = digit if weight > 0 else q.subtract(Quasi(extents[atom] - 1), digit, sizes)
     return Image(tuple(ranges), tuple(ivs))
+
+
+def solved_image(indices: Sequence[Quasi], extents: Sequence[int], operations: int) -> Image | None:
+    """The image of an access with floors or remainders, if it is a bijection onto a box: solved and proved by isl.
+
+    Raises:
+        poly.OperationBoundError: isl needed more than ``operations``.
+    """
+    spans = [q.span(index, extents) for index in indices]
+    region = tuple(Range(low, high - low + 1) for low, high in spans)
+    if prod(extents) != size(region):
+        return None
+    names = [f"i{d}" for d in range(len(extents))]
+    forward = ir.AffineMap.get(len(extents), 0, [q.to_affine(i, range(len(extents))) for i in indices])
+    with poly.bounded(operations):
+        access = poly.from_affine_map(forward, "a", poly.Domain.box(names, list(extents)))
+        back = poly.inverse(access)
+        if back is None or poly.count(back.domain) != size(region):
+            return None
+        results = poly.to_affine_map(back).results
+    sizes = [r.extent for r in region]
+    places = [Quasi(r.low, q.iv(k).terms) for k, r in enumerate(region)]
+    return Image(region, tuple(q.from_affine(result, places, len(region), sizes) for result in results))
+
+
+def inverse(
+    indices: Sequence[Quasi], extents: Sequence[int], shape: Sequence[int], operations: int
+) -> tuple[Quasi, ...] | None:
+    """The positions x as functions of the array's indices, if ``indices(x)`` is a bijection onto an array.
+
+    Raises:
+        poly.OperationBoundError: isl needed more than ``operations``.
+    """
+    found = image(indices, extents)
+    if found is None and prod(extents) == prod(shape):
+        found = solved_image(indices, extents, operations)
+    if found is None or found.region != whole(shape):
+        return None
+    if any(v is None and e > 1 for v, e in zip(found.ivs, extents, strict=True)):
+        return None
+    return tuple(v or q.ZERO for v in found.ivs)
 
 
 def positions(indices: Sequence["Quasi | int"], region: Region, extents: Sequence[int]) -> list["Quasi | int"] | None:

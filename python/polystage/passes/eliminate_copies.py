@@ -95,11 +95,11 @@ class EliminateCopies(Pass):
         if self.strategy == "off":
             return
         with op.context, ir.Location.unknown(), reported(ctx):
-            program = read_program(op)
+            program = read_program(op, self.max_operations)
             if not self._known(program, op, ctx):
                 return
             found = copies_of(program)
-            work = Eliminator(program, self.strategy == "full", frozenset(self.keep), self.max_operations)
+            work = Eliminator(program, self.strategy == "full", frozenset(self.keep))
             work.run()
             _report(program, work, found, ctx)
             ctx.statistic("certificates", certify(op, program))
