@@ -17,10 +17,11 @@ from polystage import poly
 from polystage.poly.relation import Relation, Relations, sample, where
 
 from .embedding import Breach
+from .liveness import needed_elements
 from .program import Base, Program, UnreadableError, constant, normal
 from .sources import Contents, Label, Sources, compose, difference, only, total
 from .sums import adds, start
-from .trace import Computation, leaves
+from .trace import Computation
 
 ATTRIBUTE = "polystage.certificates"
 
@@ -95,14 +96,9 @@ class Claims:
         return found
 
     @cached_property
-    def loads(self) -> Mapping[str, Sequence[poly.Access]]:
-        """The accesses of the earlier program that read each array."""
-        found: dict[str, list[poly.Access]] = {}
-        for nest in self.before.nests:
-            for leaf in leaves(nest):
-                if leaf.access is not None and leaf.base == ("load",):
-                    found.setdefault(leaf.access.array, []).append(leaf.access)
-        return found
+    def needed(self) -> Mapping[str, Relation]:
+        """The elements of each array of the earlier program that the later one still needs."""
+        return needed_elements(self.algebra, self.before, {nest.origin for nest in self.after.nests})
 
     @cached_property
     def _relations(self) -> dict[Certificate, Relation | Breach]:
@@ -154,13 +150,18 @@ class Claims:
         elements = self.relation(certificate)
         if isinstance(elements, Breach):
             return elements
+        needed = self.needed.get(certificate.array)
+        if needed is None:
+            return None
+        elements = self.algebra.inside(elements, needed)
         expected = only(self.algebra, self.held.whole(certificate.array), elements)
         if certificate.kind == "initialise":
             started = self.starts(expected)
             if started is None:
                 return Breach("content", f"'{certificate.array}' is no sum with a start")
             expected = started
-        wrong = difference(self.algebra, expected, self.found(certificate, elements, expected))
+        found = self.found(certificate, elements, expected)
+        wrong = difference(self.algebra, self.placed(expected, found), found)
         if wrong is not None:
             return Breach("content", f"'{certificate.source or 'the constant'}' is another value", wrong)
         return self.covered(certificate)
@@ -189,6 +190,17 @@ class Claims:
         labels = (label for array in arrays if array in self.held.held for label in self.held.whole(array))
         return frozenset(base[1] for _, base in labels if base[0] == "nest")
 
+    def placed(self, expected: Sources, found: Sources) -> Sources:
+        """Without constants where the source holds nothing: their readers have them in their bodies."""
+        present = total(self.algebra, found.values())
+        if present is None:
+            return {label: each for label, each in expected.items() if label[1][0] != "constant"}
+        kept = {
+            label: self.algebra.inside(each, present) if label[1][0] == "constant" else each
+            for label, each in expected.items()
+        }
+        return {label: each for label, each in kept.items() if not each.empty}
+
     def starts(self, sums: Sources) -> Sources | None:
         """What the reductions that make up ``sums`` start from."""
         found: Sources = {}
@@ -201,23 +213,20 @@ class Claims:
         return found
 
     def covered(self, certificate: Certificate) -> Breach | None:
-        """Whether the certificates of an array that is gone hold for all that is read of it, constants apart."""
+        """Whether the certificates of an array that is gone hold for all that is needed of it, constants apart."""
         array = certificate.array
         holders = [each for each in self.by_array[array] if each.kind != "initialise"]
         if array in self.after.arrays or not holders or certificate is not holders[0]:
             return None
         claimed = [x for each in holders if isinstance(x := self.relation(each), Relation)]
         covered = total(self.algebra, claimed)
-        held = {label: x for label, x in self.held.whole(array).items() if label[1][0] != "constant"}
-        for access in self.loads.get(array, ()):
-            read = self.algebra.inverse(self.algebra.graph(access))
-            for relation in held.values():
-                needed = self.algebra.unit(self.algebra.inside(relation, read))
-                missing = self.algebra.outside(needed, covered) if covered else needed
-                if not missing.empty:
-                    point, _ = sample(missing)
-                    text = f"element [{', '.join(map(str, point))}] of '{array}' is read and has no certificate"
-                    return Breach("domain", text)
+        for (_, base), relation in self.held.whole(array).items():
+            needed = self.algebra.unit(self.algebra.inside(relation, self.needed[array]))
+            missing = self.algebra.outside(needed, covered) if covered else needed
+            if not missing.empty and base[0] != "constant":
+                point, _ = sample(missing)
+                text = f"element [{', '.join(map(str, point))}] of '{array}' is needed and has no certificate"
+                return Breach("domain", text)
         return None
 
     def site(self, certificate: Certificate) -> ir.Operation | None:

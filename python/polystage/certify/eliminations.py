@@ -19,9 +19,10 @@ from polystage import poly
 from polystage.poly.relation import Point, Relation, Relations, sample
 
 from .certificates import Certificate, Claims, read_certificates
+from .constants import constant_results
 from .embedding import Breach, Pairing, match
 from .program import Nest, Program, UnreadableError, read_program
-from .sources import Contents, Difference, difference
+from .sources import Contents, Difference, Sources, difference, total
 from .sums import Settling, adds
 from .trace import Computation, NotProvedError, computation, finish, move
 
@@ -97,6 +98,7 @@ class _Checker:
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     proved: list[Certificate] = field(default_factory=list[Certificate])
     originals: dict[str, Computation] = field(default_factory=dict[str, Computation])
+    constants: dict[str, Sources] = field(default_factory=dict[str, Sources])
     pieces: dict[str, list[tuple[Nest, Relation]]] = field(default_factory=dict[str, list[tuple[Nest, Relation]]])
     sums: bool = False
     nests: int = 0
@@ -141,7 +143,8 @@ class _Checker:
             raise NotProvedError(f"two nests have the origin '{nest.origin}'")
         done = computation(self.algebra, contents, nest)
         self.originals[nest.origin] = done
-        finish(self.algebra, contents, done, self.algebra.identity(nest.domain), done.accumulates)
+        constants = self.constants[nest.origin] = constant_results(self.algebra, done)
+        finish(self.algebra, contents, done, self.algebra.identity(nest.domain), done.accumulates, constants)
 
     def follow(self, contents: Contents, nest: Nest, claims: Claims, present: frozenset[str]) -> None:
         """One nest of the later program."""
@@ -160,10 +163,11 @@ class _Checker:
         embedding = pairs
         if not isinstance(pairs, Breach):
             moved = claims.moved(original.nest.store.array, nest.store.array)
-            embedding = Pairing(self.algebra, original, done, pairs, moved).embed()
-            if isinstance(embedding, Breach) and embedding.law == "initial" and adds(original):
+            taken = self.taken(nest.origin)
+            embedding = Pairing(self.algebra, original, done, pairs, moved, taken).embed()
+            if isinstance(embedding, Breach) and adds(original):
                 apart = replace(done, kind="sum")
-                second = Pairing(self.algebra, original, apart, pairs, moved).embed()
+                second = Pairing(self.algebra, original, apart, pairs, moved, taken).embed()
                 if isinstance(second, Relation):
                     done, embedding, self.sums = apart, second, True
         if isinstance(embedding, Breach):
@@ -171,7 +175,12 @@ class _Checker:
             return
         assert isinstance(embedding, Relation)
         self.pieces.setdefault(nest.origin, []).append((nest, embedding))
-        finish(self.algebra, contents, done, embedding, original.accumulates)
+        constants = constant_results(self.algebra, done)
+        finish(self.algebra, contents, done, embedding, original.accumulates, constants)
+
+    def taken(self, origin: str) -> Relation | None:
+        """The iterations of an original that its pieces up to here do, as the domain of a relation."""
+        return total(self.algebra, (self.algebra.inverse(each) for _, each in self.pieces.get(origin, ())))
 
     def breach(self, nest: Nest, breach: Breach, present: frozenset[str]) -> None:
         """Record what is wrong with a nest."""
@@ -202,6 +211,8 @@ class _Checker:
             done = unit if done is None else self.algebra.union(done, unit)
         assert done is not None
         missing = self.algebra.outside(whole, done)
+        for constants in self.constants[origin].values():
+            missing = self.algebra.outside(missing, constants)
         if not missing.empty:
             point, _ = sample(missing)
             nest, where = pieces[-1][0], f"iteration ({', '.join(map(str, point))}) of {origin} is not done"

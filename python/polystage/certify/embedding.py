@@ -6,9 +6,12 @@ ultimate sources, narrowed to those that store to the same element. However it i
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
+
+from torch_mlir import ir
 
 from polystage import poly
-from polystage.poly.relation import Relation, Relations
+from polystage.poly.relation import Relation, Relations, at
 
 from .program import Leaf, Node, Operation
 from .sources import Difference, Label, Sources, compose, difference, total
@@ -78,6 +81,8 @@ class Pairing:
     pairs: Pairs
     moved: Relation | None
     """From the elements of the original's target to those of the successor's, as far as it is known."""
+    taken: Relation | None
+    """The iterations of the original that other successors do, as the domain of a relation."""
 
     def embed(self) -> Relation | Breach:
         """The iterations of the original that the successor's are, verified; or the law that breaks."""
@@ -103,7 +108,33 @@ class Pairing:
             likely = [hint if compatible is None else self.algebra.intersection(compatible, hint), hint]
         for candidate in likely:
             if candidate is not None and self.algebra.covers(candidate, whole):
-                yield candidate if self.algebra.single_valued(candidate) else self.algebra.least(candidate)
+                yield from self.functions(self.free(candidate) or candidate)
+
+    def free(self, pairs: Relation) -> Relation | None:
+        """The pairs whose iterations no other successor does, if they are enough."""
+        if self.taken is None:
+            return None
+        left = self.algebra.inverse(self.algebra.outside(self.algebra.inverse(pairs), self.taken))
+        return left if self.algebra.covers(left, self.algebra.identity(self.after.nest.domain)) else None
+
+    def functions(self, pairs: Relation) -> Iterator[Relation]:
+        """Functions within ``pairs``; where operands recur, shifts of the successor's box inside the original's."""
+        if self.algebra.single_valued(pairs):
+            yield pairs
+            return
+        old, new = self.before.nest.domain, self.after.nest.domain
+        least = self.algebra.least(pairs)
+        if self.algebra.injective(least):
+            yield least
+        start = at(pairs, tuple(low for low, _ in new.bounds))
+        for dims in combinations(range(len(old.names)), len(new.names)) if start else ():
+            exprs: list[ir.AffineExpr] = [ir.AffineExpr.get_constant(x) for x in start or ()]
+            for own, dim in enumerate(dims):
+                exprs[dim] = exprs[dim] + ir.AffineExpr.get_dim(own) - new.bounds[own][0]
+            shift = self.algebra.graph(poly.from_affine_map(ir.AffineMap.get(len(new.names), 0, exprs), "", new))
+            if self.algebra.intersection(shift, pairs) is shift:
+                yield shift
+        yield least
 
     def _owns(self) -> Iterator[str]:
         return (self.before.readings[old].own for old, _ in self.pairs)
@@ -149,18 +180,18 @@ class Pairing:
         a, b = self.after.readings[new], self.before.readings[old]
         if b.own == "any":
             return self.carried(identical, old, new)
-        if b.own == "same" and self.before.accumulates:
+        if b.own == "same" and (self.before.accumulates or self.after.kind == "sum"):
             return self.accumulator(embedding, identical, old, new)
         if a.own == "any" or (a.own == "same" and self.after.accumulates):
             return Breach("order", "reads elements that other iterations of the nest write")
-        at = embedding
+        where = embedding
         if old.indices:
             assert old.access is not None and new.access is not None
             count = len(old.indices)
             if new.access.domain.extents[-count:] != old.access.domain.extents[-count:]:
                 return Breach("source", "picks from another range of elements")
-            at = self.algebra.beside(embedding, self.algebra.box(old.access.domain.extents[-count:]))
-        return self.compare("source", self.expected(at, identical, b.sources), a.sources)
+            where = self.algebra.beside(embedding, self.algebra.box(old.access.domain.extents[-count:]))
+        return self.compare("source", self.expected(where, identical, b.sources), a.sources)
 
     def expected(self, embedding: Relation, identical: bool, sources: Sources) -> Sources:
         """The sources of the original at the iterations of the successor."""
@@ -175,7 +206,8 @@ class Pairing:
 
     def accumulator(self, embedding: Relation, identical: bool, old: Leaf, new: Leaf) -> Breach | None:
         """A reduction starts from the original's start, or goes on where another piece of it stopped."""
-        if self.after.readings[new].own != "same":
+        apart = self.after.kind == "sum" and new.base[0] == "constant"
+        if self.after.readings[new].own != "same" and not apart:
             return Breach("initial", "reads its accumulator from elsewhere than it stores it")
         sources = dict(self.after.readings[new].sources)
         if self.after.kind == "sum":

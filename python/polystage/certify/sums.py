@@ -18,9 +18,10 @@ ADDITIONS = frozenset({"arith.addf", "arith.addi"})
 
 
 def adds(original: Computation) -> bool:
-    """Whether a nest is a sum, so that its start may be added last."""
+    """Whether a nest adds to what its target holds, so that this may be added last."""
     root = original.core
-    return original.accumulates and isinstance(root, Operation) and root.kind[0] in ADDITIONS and reorderable(original)
+    own = any(each.own == "same" for each in original.readings.values())
+    return isinstance(root, Operation) and root.kind[0] in ADDITIONS and own and reorderable(original)
 
 
 def start(original: Computation) -> Sources:

@@ -118,10 +118,18 @@ def move(algebra: Relations, contents: Contents, nest: Nest, known: Mapping[Leaf
     contents.write(nest.store.array, region, compose(algebra, region, read.sources))
 
 
-def finish(algebra: Relations, contents: Contents, done: Computation, iterations: Relation, accumulates: bool) -> None:
+def finish(
+    algebra: Relations,
+    contents: Contents,
+    done: Computation,
+    iterations: Relation,
+    accumulates: bool,
+    constants: Sources,
+) -> None:
     """The effect of a computing nest whose own iterations are the ``iterations`` of the original nest.
 
-    What an original that ``accumulates`` has left in the elements before is a part of their value.
+    What an original that ``accumulates`` has left in the elements before is a part of their value. Iterations that
+    compute ``constants`` are named by these.
     """
     nest = done.nest
     if nest.indices:
@@ -129,5 +137,7 @@ def finish(algebra: Relations, contents: Contents, done: Computation, iterations
         contents.write(nest.store.array, whole, {done.label: whole})
         return
     region = algebra.inverse(done.store)
-    stored = {done.label: algebra.then(region, iterations)}
+    for each in constants.values():
+        iterations = algebra.outside(iterations, each)
+    stored = {done.label: algebra.then(region, iterations), **compose(algebra, region, constants)}
     contents.write(nest.store.array, region, stored, done.label if accumulates else None)
