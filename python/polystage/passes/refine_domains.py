@@ -7,6 +7,7 @@ from math import gcd
 
 from torch_mlir import ir
 
+from polystage import poly
 from polystage.analysis.nests import (
     Linear,
     NotANestError,
@@ -48,18 +49,18 @@ class RefineDomains(Pass):
     After: nests over ``%i1 in 0..7, %i0 in 0..7``, and pieces of the last row, with
     ``%a[7 * %i1 + %i0 + 3]`` and ``%a[7 * %i1 + %i0 - 53]``.
 
-    Pieces run one after another. A nest whose iterations depend on their order (a recurrence, a fold that is no
-    reduction) stays whole: what it loads through a division is first copied into an array in the order of its loops.
+    Pieces run one after another. Loops whose iterations depend on their order (of a recurrence, of a fold that is no
+    reduction) stay whole: what is loaded through a division of them is first copied into an array indexed by them.
 
     Requires: affine normal form.
 
-    Refuses: a nest that would fall into more than 4096 pieces; a nest that depends on the order of its iterations and
-    stores through a division, or loads so what it stores.
+    Refuses: a nest that would fall into more than 4096 pieces; a loop that has to stay whole and is divided where the
+    nest stores, or where it loads what it stores.
 
     Statistics:
         split: nests that were split
         pieces: nests that they became
-        unfolded: copies made for nests that stay whole
+        unfolded: copies made for loops that stay whole
     """
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -83,15 +84,18 @@ def _refine(loop: ir.Operation, ctx: PassContext) -> Sequence[ir.Operation]:
     body = _Body.of(loop)
     if body.linear:
         return ()
-    if body.ordered:
-        copies = body.unfold()
-        ctx.statistic("unfolded", len(copies))
-        if not _Body.of(loop).linear:
-            ctx.error(
-                loop,
-                "nest depends on the order of its iterations and accesses what it stores through mod or floordiv; "
-                "use a loop for each digit",
-            )
+    whole = body.whole
+    copies = body.unfold(whole)
+    ctx.statistic("unfolded", len(copies))
+    body = _Body.of(loop)
+    if any(not _is_linear(access) and whole & set(operands) for _, access, operands in body.accesses):
+        ctx.error(
+            loop,
+            "nest depends on the order of its iterations and accesses what it stores through mod or floordiv; "
+            "use a loop for each digit",
+        )
+        return copies
+    if body.linear:
         return copies
     pieces = list(refine(_whole(body.extents), body.evaluate))
     with ir.InsertionPoint(loop), loop.location:
@@ -257,27 +261,34 @@ class _Body:
         return next(op for op in self.ops if op.name in _STORES)
 
     @property
-    def ordered(self) -> bool:
-        """Whether pieces of the nest might not be run one after another: what it stores, it reads or stores again."""
-        store = self.store
+    def whole(self) -> frozenset[int]:
+        """Loops that must not be cut into pieces that run one after another."""
+        store, everything = self.store, frozenset(range(len(self.extents)))
         own = [op for op in self.ops if op.name in _LOADS and op.operands[0] == store.operands[1]]
         if store.name == "memref.store":
-            return bool(own)
+            return everything if own else frozenset()
         target = (store.attributes["map"], *list(store.operands)[2:])
-        if any(
-            "map" not in load.attributes or (load.attributes["map"], *list(load.operands)[1:]) != target for load in own
-        ):
-            return True
+        same = [
+            load
+            for load in own
+            if load.name == "affine.load" and (load.attributes["map"], *list(load.operands)[1:]) == target
+        ]
+        if len(same) < len(own):
+            return everything
         if len(own) == 1 and _is_reduction(own[0].results[0], store.operands[0]):
-            return False
-        used = next(operands for op, _, operands in self.accesses if op == store)
-        return any(extent > 1 and loop not in used for loop, extent in enumerate(self.extents))
+            return frozenset()
+        access, operands = next((access, operands) for op, access, operands in self.accesses if op == store)
+        domain = poly.Domain.box([f"d{loop}" for loop in operands], [self.extents[loop] for loop in operands])
+        if own and not poly.injective(poly.from_affine_map(access, "stored", domain)):
+            return everything
+        return frozenset(loop for loop in everything - set(operands) if self.extents[loop] > 1)
 
-    def unfold(self) -> list[ir.Operation]:
-        """Copy what is loaded through a division into arrays indexed by loops, and load from those; the copies."""
+    def unfold(self, whole: frozenset[int]) -> list[ir.Operation]:
+        """Copy what is loaded through a division of loops in ``whole`` into arrays indexed by loops; the copies."""
         copies = list[ir.Operation]()
         for op, access, operands in list(self.accesses):
-            if op.name != "affine.load" or _is_linear(access) or op.operands[0] == self.store.operands[1]:
+            folded = op.name == "affine.load" and not _is_linear(access) and bool(whole & set(operands))
+            if not folded or op.operands[0] == self.store.operands[1]:
                 continue
             array, loops = op.operands[0], sorted(set(operands))
             element = ir.MemRefType(array.type).element_type
