@@ -43,7 +43,7 @@ def fusion(program: Program, producer: Nest) -> Fusion | None:
     if found is None or _moves_only(producer.body) or producer.body.predicate is not None:
         return None
     readers = _readers(program, producer, found.region)
-    if not readers or not _computed_once(producer, readers):
+    if not readers or not _computed_once(program, producer, readers):
         return None
     if not all(_stable(program, producer, reader) for reader, _ in readers):
         return None
@@ -91,20 +91,20 @@ def _overwriter(program: Program, producer: Nest, region: Region) -> Nest | None
     return None
 
 
-def _computed_once(producer: Nest, readers: list[tuple[Nest, tuple[Load, ...]]]) -> bool:
+def _computed_once(program: Program, producer: Nest, readers: list[tuple[Nest, tuple[Load, ...]]]) -> bool:
     reads = [(reader.body.extents, load) for reader, loads in readers for load in loads]
     if any(iterations(producer, load, extents) is None for extents, load in reads):
         return False
     if is_free(producer.body):
         return True
-    if len(reads) > MOST_READS or not all(injective(load, extents) for extents, load in reads):
+    if len(reads) > MOST_READS or not all(injective(load, extents, program.operations) for extents, load in reads):
         return False
     regions = [_touched(load, extents) for extents, load in reads]
     return all(disjoint(a, b) for k, a in enumerate(regions) for b in regions[:k])
 
 
-def injective(load: Load, extents: tuple[int, ...]) -> bool:
-    """Whether no two iterations read the same element."""
+def injective(load: Load, extents: tuple[int, ...], operations: int) -> bool:
+    """Whether no two iterations read the same element; isl is asked, within ``operations``, where it is not plain."""
     if all(isinstance(i, Quasi) and all(isinstance(atom, int) for atom, _ in i.terms) for i in load.indices):
         found = image(load.indices, extents)
         if found is not None:
@@ -115,7 +115,11 @@ def injective(load: Load, extents: tuple[int, ...]) -> bool:
         return False
     access = ir.AffineMap.get(len(extents), 0, [q.to_affine(expr, range(len(extents))) for expr in exprs])
     domain = poly.Domain.box([f"i{depth}" for depth in range(len(extents))], list(extents))
-    return poly.injective(poly.from_affine_map(access, "a", domain))
+    try:
+        with poly.bounded(operations):
+            return poly.injective(poly.from_affine_map(access, "a", domain))
+    except poly.OperationBoundError:
+        return False
 
 
 def _touched(load: Load, extents: tuple[int, ...]) -> Region:

@@ -1,4 +1,4 @@
-"""Policy of ``fuse-nests``: where a merged body is as good for the engines and the transfers as the nests it replaces."""
+"""Policy of ``fuse-nests``: whether a merged nest suits engines and transfers as well as the nests it replaces."""
 
 from collections.abc import Iterator
 from math import prod
@@ -69,7 +69,7 @@ def suits(producer: Nest, before: Nest, after: Nest) -> bool:
     role = kind(before)
     if role == "other" or (role == "contraction" and not _same_engine(after)):
         return False
-    if _quasi_accesses(after) and not _quasi_accesses(before) and (role != "elementwise" or not _quasi_accesses(producer)):
+    if _splits(after) and not _splits(before) and not (role == "elementwise" and _splits(producer)):
         return False
     return strided(after) <= strided(before) + strided(producer)
 
@@ -82,7 +82,7 @@ def _same_engine(after: Nest) -> bool:
     return len({str(load.type) for load in loads_of(after.body) if load.array != own}) == 1
 
 
-def _quasi_accesses(nest: Nest) -> bool:
+def _splits(nest: Nest) -> bool:
     """Whether an access or a value has floors or remainders, for which ``refine-domains`` splits the nest."""
     body = nest.body
     exprs: list[Quasi | int] = [index for load in loads_of(body) for index in load.indices]
@@ -106,7 +106,9 @@ def strided(nest: Nest) -> int:
 def _runs(nest: Nest) -> Iterator[tuple[int | None, int]]:
     """For each access the loop that walks the array element by element, and how many elements it touches."""
     store = nest.body.result()
-    accesses = dict.fromkeys([(store.array, store.indices), *((l.array, l.indices) for l in loads_of(nest.body))])
+    accesses = dict.fromkeys(
+        [(store.array, store.indices), *((load.array, load.indices) for load in loads_of(nest.body))]
+    )
     for array, indices in accesses:
         if not ir.MemRefType(array.type).shape:
             continue

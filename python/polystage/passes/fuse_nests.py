@@ -56,8 +56,9 @@ class FuseNests(Pass):
     operations-after (scalar operations executed).
     """
 
-    strategy: str = option("greedy", choices=("off", "greedy"), help="off: nothing; greedy: from the last nest to the first")
+    strategy: str = option("greedy", choices=("off", "greedy"), help="off: nothing; greedy: last nest to first")
     max_ops: int = option(64, help="most scalar operations in one body", unit="operations")
+    max_operations: int = option(1_000_000, help="bound on the work of one polyhedral question", unit="isl operations")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Read, merge from the last nest to the first, write."""
@@ -65,7 +66,7 @@ class FuseNests(Pass):
             return
         machine = of_module(op) if TARGET in op.attributes else None
         with op.context, ir.Location.unknown(), reported(ctx):
-            program = read_program(op)
+            program = read_program(op, self.max_operations)
             ctx.statistic("operations-before", work(program))
             fuser = _Fuser(program, self.max_ops, machine, ctx)
             for nest in reversed(program.code()):  # what reads a nest has taken in all it can
