@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Graph, Node
+from torch.fx import Graph
 
 from polystage.errors import UserError
 from polystage.importers.errors import node_location
@@ -34,23 +34,24 @@ def check_graph(graph: Graph) -> None:
             )
         if draws_random_numbers(node):
             raise UserError(f"'{node.target}' draws random numbers; make them an input", node_location(node))
-        for leaf in leaves(shadow(node)):
-            _check_value(node, leaf)
+        if node.op == "call_function":
+            for leaf in leaves(shadow(node)):
+                check_value(node.name, leaf, node_location(node))
 
 
-def _check_value(node: Node, value: Any) -> None:
+def check_value(name: str, value: Any, location: str | None = None) -> None:
+    """Refuse a value of dynamic shape or of an element type that no target has."""
     if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
-        raise UserError(f"'{node.name}' is a symbolic number ({value}); shapes must be static", node_location(node))
+        raise UserError(f"'{name}' is a symbolic number ({value}); shapes must be static", location)
     if not isinstance(value, torch.Tensor):
         return
     dynamic = [str(size) for size in value.shape if isinstance(size, torch.SymInt)]
     if dynamic:
         raise UserError(
-            f"'{node.name}' has a dynamic shape ({', '.join(dynamic)}); export with fixed example sizes",
-            node_location(node),
+            f"'{name}' has a dynamic shape ({', '.join(dynamic)}); export with fixed example sizes", location
         )
     if value.dtype not in DTYPES:
-        raise UserError(f"'{node.name}' has dtype {_dtype_text(value.dtype)}", node_location(node))
+        raise UserError(f"'{name}' has dtype {_dtype_text(value.dtype)}", location)
 
 
 def _dtype_text(dtype: torch.dtype) -> str:

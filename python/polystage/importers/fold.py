@@ -114,6 +114,9 @@ def _materialise(user: Node, source: Node, values: Values, constants: Values) ->
     if source.op == "placeholder":
         constants[source] = values[source]
         return source
+    for placeholder, value in constants.items():
+        if value.dtype == values[source].dtype and torch.equal(value, values[source]):
+            return placeholder
     graph = source.graph
     with graph.inserting_before(next(node for node in graph.nodes if not _is_weight(node))):
         placeholder = graph.placeholder(f"constant_{source.name}")

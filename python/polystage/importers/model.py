@@ -12,7 +12,7 @@ from torch.fx import Graph, Node
 from torch_mlir import ir
 
 from polystage.errors import UserError
-from polystage.importers.checks import check_graph, check_signature
+from polystage.importers.checks import check_graph, check_signature, check_value
 from polystage.importers.decompositions import table
 from polystage.importers.errors import from_exception
 from polystage.importers.files import load_program, load_text
@@ -121,4 +121,5 @@ def _is_known(kind: InputKind, persistent: bool, tensor: torch.Tensor) -> bool:
 
 def _argument(node: Node, kind: Kind, name: str, tensor: torch.Tensor | None) -> Argument:
     shape = shadow(node)
-    return Argument(name, kind, DTYPES.get(shape.dtype, str(shape.dtype)), tuple(shape.shape), tensor)
+    check_value(name, shape)
+    return Argument(name, kind, DTYPES[shape.dtype], tuple(shape.shape), tensor)

@@ -28,11 +28,14 @@ _LINALG_TO_AFFINE = (
     "func.func(refback-munge-memref-copy,linalg-generalize-named-ops,convert-linalg-to-affine-loops),canonicalize)",
 )
 
-# affine -> LLVM; bf16 and f16 are computed in f32 and rounded after every operation
-_AFFINE_TO_LLVM = (
+# bf16 and f16 are computed in f32
+_WIDEN = (
     "builtin.module(func.func(arith-emulate-unsupported-floats{source-types=bf16,f16 target-type=f32},"
-    "math-extend-to-supported-types{extra-types=f32 target-type=f32},math-expand-ops{ops=fpowi}),canonicalize,"
-    "lower-affine,convert-scf-to-cf,expand-strided-metadata,lower-affine,arith-expand{include-bf16=1},"
+    "math-extend-to-supported-types{extra-types=f32 target-type=f32}))"
+)
+
+_AFFINE_TO_LLVM = (
+    "builtin.module(func.func(math-expand-ops{ops=fpowi}),canonicalize,lower-affine,convert-scf-to-cf,expand-strided-metadata,lower-affine,arith-expand{include-bf16=1},"
     "convert-math-to-llvm,convert-math-to-libm,convert-index-to-llvm,convert-cf-to-llvm,convert-arith-to-llvm,"
     "finalize-memref-to-llvm,convert-func-to-llvm{use-bare-ptr-memref-call-conv=1},reconcile-unrealized-casts)"
 )
@@ -142,8 +145,18 @@ def _execute(module: ir.Module, args: Sequence[Array]) -> None:
     _check([ir.MemRefType(kind) for kind in main.type.inputs], args)
     make_innermost_contiguous(main.operation)
     plan = outline(module, main.operation)
+    PassManager.parse(_WIDEN).run(module.operation)
+    _keep_roundings(module)
     PassManager.parse(_AFFINE_TO_LLVM).run(module.operation)
     _play(plan, ExecutionEngine(module, opt_level=2), args)
+
+
+def _keep_roundings(module: ir.Module) -> None:
+    """Forbid folding a rounding with the widening after it, so that every operation rounds to its own type."""
+    strict = ir.Attribute.parse("#arith.fastmath<none>")
+    for op in _walk(module.operation):
+        if op.name in ("arith.extf", "arith.truncf"):
+            op.attributes["fastmath"] = strict
 
 
 def _play(plan: Plan, engine: ExecutionEngine, args: Sequence[Array]) -> None:
