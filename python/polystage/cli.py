@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
-LEVELS = ("linalg", "affine", "placed", "npu")
+LEVELS = ("linalg", "affine", "optimized", "placed", "npu")
 
 _EPILOG = """\
 MODEL is one of

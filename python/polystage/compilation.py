@@ -17,7 +17,7 @@ from polystage.pipeline.text import Element, parse_elements
 
 OnStage = Callable[[str], None]
 REGISTRY = Registry("polystage.passes")
-_LEVELS = (("placed", "to-placed"), ("npu", "to-npu"))
+_LEVELS = (("optimized", "optimize"), ("placed", "to-placed"), ("npu", "to-npu"))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Compiled:
         self._reference = reference
 
     def module(self, level: str = "npu") -> ir.Operation:
-        """The IR of a level: "linalg", "affine", "placed" or "npu". Weights are arguments, so it prints small."""
+        """The IR of a level: "linalg", "affine", "optimized", "placed" or "npu". Weights are arguments, so it prints small."""
         if level not in self._levels:
             raise UserError(f"no level '{level}'; this program has {', '.join(self._levels)}")
         return self._levels[level]

@@ -10,16 +10,14 @@ from torch_mlir import ir
 
 from polystage import machine
 from polystage.analysis.compulsory import Compulsory, compulsory, macs, nest_count
-from polystage.analysis.copies import copy_nests
-from polystage.analysis.nests import main_function
 from polystage.analysis.traffic import predict
 from polystage.interp import npu
 from polystage.interp.counts import Counter, Counts
 from polystage.interp.timing import Timeline, Times
+from polystage.report.copies import eliminated
 from polystage.report.relayout import relayouts
 from polystage.report.report import (
     CompileSeconds,
-    Copies,
     Dram,
     Instructions,
     Moved,
@@ -54,7 +52,7 @@ def collect(subject: Subject) -> Report:
         sbuf=Sbuf(target.sbuf_bytes, target.lanes * _peak_per_lane(program)),
         nests=nest_count(affine),
         macs=macs(affine),
-        copies=_copies(affine),
+        copies=eliminated(affine, subject.levels["optimized"]),
         relayout=relayouts(program),
         dram=_dram(predicted, compulsory(affine)),
         onchip=Onchip(predicted.bytes.onchip_by_engine()),
@@ -74,12 +72,6 @@ def moved(counted: Counts) -> Moved:
 def _peak_per_lane(program: ir.Operation) -> int:
     """Highest byte in use in a lane; every lane has the same layout."""
     return ir.IntegerAttr(program.attributes["npu.sbuf_peak"]).value
-
-
-def _copies(affine: ir.Operation) -> Copies:
-    """Found at the affine level; no pass of the pipeline removes any yet."""
-    found = copy_nests(main_function(affine))
-    return Copies(len(found), 0, sum(copy.bytes for copy in found), 0)
 
 
 def _dram(predicted: Counts, least: Compulsory) -> Dram:

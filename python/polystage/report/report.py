@@ -5,7 +5,7 @@ What only execution can tell is None until the program has run.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,36 @@ class Sbuf:
 
 
 @dataclass(frozen=True)
+class Moves:
+    """How many copy nests one move removed, and the bytes they wrote."""
+
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class KeptCopy:
+    """A copy nest that inference still runs, by the names of its arrays, and why."""
+
+    source: str
+    target: str
+    bytes: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Copies:
-    """Copy nests of the imported model and how many of them the compiler removed, with the bytes they write."""
+    """Copy nests of the imported model and how many of them inference no longer runs, with the bytes they write.
+
+    ``by_move`` counts the eliminated ones by what removed them, ``hoist`` being those that run once at load time.
+    """
 
     found: int
     eliminated: int
     bytes_found: int
     bytes_eliminated: int
+    by_move: Mapping[str, Moves] = field(default_factory=dict[str, Moves])
+    kept: tuple[KeptCopy, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,8 @@ def _memory(report: Report) -> RenderableType:
     table.add_row("compulsory", human_bytes(dram.compulsory))
     table.add_row("copy nests found", f"{copies.found}, {human_bytes(copies.bytes_found)}")
     table.add_row("  eliminated", f"{copies.eliminated}, {human_bytes(copies.bytes_eliminated)}")
+    for move, moves in copies.by_move.items():
+        table.add_row(f"    by {move}", f"{moves.count}, {human_bytes(moves.bytes)}")
     table.add_row("relayouts", f"{report.relayout.count}, {human_bytes(report.relayout.bytes)}")
     return table
 
