@@ -9,7 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.nests import main_function
 from polystage.analysis.values import array_name
 from polystage.dialects.npu import element_bytes
-from polystage.pipeline import Pass, PassContext
+from polystage.pipeline import Pass, PassContext, option
 
 LOAD = "load"
 STATIC = frozenset({"parameter", "buffer", "constant"})
@@ -52,8 +52,12 @@ class HoistParameters(Pass):
         bytes: their size
     """
 
+    strategy: str = option("full", choices=("off", "full"), help="off: every nest runs at inference")
+
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Split `@main` in two."""
+        if self.strategy == "off":
+            return
         main = main_function(op)
         program = _Program(main)
         hoisted = frontier(program)

@@ -13,11 +13,11 @@ from . import _normal_form
 class VerifyNormalForm(Pass):
     """Check that the module is in the affine normal form (DESIGN section 2).
 
-    One function @main without results: arguments are arrays with a unique name and a kind, outputs last; its block
-    holds scalar constants, allocations named ``t<N>``, constant globals and nests. A nest is a perfect nest of loops
-    from 0 with step 1 whose body is loads, scalar operations and one store; it accesses arrays inside their bounds,
-    stores to outputs and allocated arrays only, and reads an array only after a nest has written it. Element types
-    are i1, i8, i32, f16, bf16 and f32.
+    A function @main without results, and beside it at most @load, in the same form: arguments are arrays with a
+    unique name and a kind, outputs last; its block holds scalar constants, allocations named ``t<N>``, constant
+    globals and nests. A nest is a perfect nest of loops from 0 with step 1 whose body is loads, scalar operations and
+    one store; it accesses arrays inside their bounds, stores to outputs and allocated arrays only, and reads an array
+    only after a nest has written it. Element types are i1, i8, i32, f16, bf16 and f32.
 
     Accepts:
     ```mlir
