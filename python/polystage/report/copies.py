@@ -59,9 +59,9 @@ def _stored(loop: ir.Operation) -> str:
 
 
 def _kept(function: ir.Operation) -> Iterator[tuple[str, KeptCopy]]:
-    for nest in copy_nests(function):
+    for counted, nest in _with_origins(function):
         attributes = nest.op.attributes
-        origin = ir.StringAttr(attributes[ORIGIN]).value if ORIGIN in attributes else ""
+        origin = ir.StringAttr(attributes[ORIGIN]).value if ORIGIN in attributes else counted
         reason = ir.StringAttr(attributes[KEPT]).value if KEPT in attributes else "copies are not eliminated"
         yield origin, KeptCopy(nest.source, nest.target, nest.bytes, reason)
 
