@@ -52,7 +52,7 @@ ERRORS = {
     ),
     "homes-overlap": Planted("concat", "t2[i, j + 3] = exp(t2[i, 0])", "t2[i, j + 2] = exp(t2[i, 0])", "source"),
     "other-reader-not-moved": Planted("concat", "z[i, j] = exp(t2[i, j + 3])", "z[i, j] = exp(t2[i, j])", "source"),
-    "missed-writer": Planted("join", "x[(i + 3) mod 8]", "x[i + 3]", "order"),
+    "missed-writer": Planted("join", "x[(i + 3) mod 8]", "x[i + 3]", "bounds"),
     "reduced-range-overlaps": Planted("split-reduction", "b[i, k], w[k + 3, j]", "b[i, k], w[k + 2, j]", "source"),
     "reduced-range-done-twice": Planted(
         "split-reduction",

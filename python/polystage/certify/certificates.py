@@ -133,8 +133,8 @@ class Claims:
         return elements
 
     def moved(self, before: str, after: str) -> Relation | None:
-        """From the elements of an array of the earlier program to where they are said to be in one of the later one."""
-        if before == after:
+        """From the elements of an array of the earlier program to where they seem to be in one of the later one."""
+        if before == after or after not in self.before.arrays:
             shape = self.before.arrays[before].shape
             return self.algebra.box(shape) if shape == self.after.arrays[after].shape else None
         found: Relation | None = None

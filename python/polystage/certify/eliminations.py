@@ -24,7 +24,7 @@ from .embedding import Breach, Pairing, match
 from .program import Nest, Program, UnreadableError, read_program
 from .sources import Contents, Difference, Sources, difference, total
 from .sums import Settling, adds
-from .trace import Computation, NotProvedError, computation, finish, move
+from .trace import Computation, NotProvedError, computation, finish, move, out_of_bounds
 
 LAWS = {
     "body": "a nest computes the same expression as its original",
@@ -34,6 +34,7 @@ LAWS = {
     "partition": "the pieces of a nest make up its domain, each iteration once",
     "origin": "every computing nest has an original",
     "missing": "a nest whose result is used is there",
+    "bounds": "every access is inside of its array",
     "output": "every element of every output has the same ultimate source",
     "content": "an element of an eliminated array is found where its certificate says",
     "domain": "the certificates of an array cover what is read of it",
@@ -148,6 +149,10 @@ class _Checker:
 
     def follow(self, contents: Contents, nest: Nest, claims: Claims, present: frozenset[str]) -> None:
         """One nest of the later program."""
+        beyond = out_of_bounds(self.algebra, contents, nest)
+        if beyond is not None:
+            self.refuse("bounds", "nest", (nest.store.array, beyond), f"accesses '{beyond}' beyond its end", nest.op)
+            return
         settling = Settling(self.algebra, contents, nest, self.originals)
         nest = settling.run() if self.sums else nest
         if nest.moves:

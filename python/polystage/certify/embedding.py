@@ -4,14 +4,14 @@ The relation is not taken from anyone: it is the identity, or the set of pairs o
 ultimate sources, narrowed to those that store to the same element. However it is found, it is then verified.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from torch_mlir import ir
 
 from polystage import poly
-from polystage.poly.relation import Relation, Relations, at
+from polystage.poly.relation import Point, Relation, Relations, at
 
 from .program import Leaf, Node, Operation
 from .sources import Difference, Label, Sources, compose, difference, total
@@ -118,7 +118,7 @@ class Pairing:
         return left if self.algebra.covers(left, self.algebra.identity(self.after.nest.domain)) else None
 
     def functions(self, pairs: Relation) -> Iterator[Relation]:
-        """Functions within ``pairs``; where operands recur, shifts of the successor's box inside the original's."""
+        """Functions within ``pairs``; where operands recur, places of the successor's box inside the original's."""
         if self.algebra.single_valued(pairs):
             yield pairs
             return
@@ -126,15 +126,22 @@ class Pairing:
         least = self.algebra.least(pairs)
         if self.algebra.injective(least):
             yield least
-        start = at(pairs, tuple(low for low, _ in new.bounds))
+        start = at(least, tuple(low for low, _ in new.bounds))
         for dims in combinations(range(len(old.names)), len(new.names)) if start else ():
-            exprs: list[ir.AffineExpr] = [ir.AffineExpr.get_constant(x) for x in start or ()]
-            for own, dim in enumerate(dims):
-                exprs[dim] = exprs[dim] + ir.AffineExpr.get_dim(own) - new.bounds[own][0]
-            shift = self.algebra.graph(poly.from_affine_map(ir.AffineMap.get(len(new.names), 0, exprs), "", new))
-            if self.algebra.intersection(shift, pairs) is shift:
-                yield shift
+            ratios = [old.extents[dim] // extent for dim, extent in zip(dims, new.extents, strict=True)]
+            for steps in dict.fromkeys(((1,) * len(dims), tuple(max(1, each) for each in ratios))):
+                box = self.placed(start or (), dims, steps)
+                if self.algebra.minus(box, pairs).empty:
+                    yield box
         yield least
+
+    def placed(self, start: Point, dims: Sequence[int], steps: Sequence[int]) -> Relation:
+        """The successor's box in the original's domain: its corner at ``start``, its dimensions along ``dims``."""
+        new = self.after.nest.domain
+        exprs: list[ir.AffineExpr] = [ir.AffineExpr.get_constant(x) for x in start]
+        for own, (dim, step) in enumerate(zip(dims, steps, strict=True)):
+            exprs[dim] = exprs[dim] + (ir.AffineExpr.get_dim(own) - new.bounds[own][0]) * step
+        return self.algebra.graph(poly.from_affine_map(ir.AffineMap.get(len(new.names), 0, exprs), "", new))
 
     def _owns(self) -> Iterator[str]:
         return (self.before.readings[old].own for old, _ in self.pairs)

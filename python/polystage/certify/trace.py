@@ -63,6 +63,16 @@ def computation(
     return Computation(nest, store, accumulates, chain, core, readings, initial, kind)
 
 
+def out_of_bounds(algebra: Relations, contents: Contents, nest: Nest) -> str | None:
+    """An array that a nest accesses beyond its end."""
+    loads = (leaf.access for leaf in leaves(nest) if leaf.access is not None and leaf.base == ("load",))
+    for access in (nest.store, *loads):
+        whole = algebra.box(contents.arrays[access.array].shape)
+        if not algebra.covers(whole, algebra.inverse(algebra.graph(access))):
+            return access.array
+    return None
+
+
 def reading(algebra: Relations, contents: Contents, nest: Nest, leaf: Leaf) -> Reading:
     """The sources of one leaf."""
     if leaf.access is not None and leaf.base == ("load",):
