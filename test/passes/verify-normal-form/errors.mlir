@@ -1,6 +1,6 @@
 // RUN: polystage-opt %s --verify-normal-form --split-input-file --verify-diagnostics
 
-// expected-error@+1 {{one function, '@main', this one has 2 functions}}
+// expected-error@+1 {{'@main' and at most '@load' beside it, this one has}}
 module {
 func.func private @other()
 func.func @main(%x: memref<8xf32> {polystage.kind = "input", polystage.name = "x"},
