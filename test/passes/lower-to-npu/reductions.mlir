@@ -1,0 +1,65 @@
+// Along the free axis by the reduce instruction, across the lanes by a product with ones, other folds step by step.
+// RUN: polystage-opt --set-target=name=tiny --lower-to-npu --split-input-file --mlir-print-local-scope %s | FileCheck %s
+
+// CHECK-LABEL: func.func @main
+// CHECK: %[[X:.*]] = memref.alloc() {polystage.name = "x"}
+// CHECK: %[[Y:.*]] = memref.alloc() {polystage.name = "y"}
+// CHECK: "npu.tensor_reduce"(%[[P:[a-z0-9_]+]], %[[X]]) {{.*}} op = "max", sizes = array<i64: 8, 5>
+// CHECK-NEXT: "npu.tensor_tensor"(%[[Y]], %[[Y]], %[[P]]) {{.*}} op = "max", sizes = array<i64: 8>
+func.func @main() {
+  %x = memref.alloc() {polystage.name = "x"} : memref<8x5xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<8xf32, #npu.sbuf>
+  affine.for %l = 0 to 8 {
+    affine.for %f = 0 to 5 {
+      %0 = affine.load %y[%l] : memref<8xf32, #npu.sbuf>
+      %1 = affine.load %x[%l, %f] : memref<8x5xf32, #npu.sbuf>
+      %2 = arith.maximumf %0, %1 : f32
+      affine.store %2, %y[%l] : memref<8xf32, #npu.sbuf>
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "reduce", lane = 0 : i64}}
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @main
+// CHECK: %[[X:.*]] = memref.alloc() {polystage.name = "x"}
+// CHECK: %[[Y:.*]] = memref.alloc() {polystage.name = "y"}
+// CHECK: "npu.memset"(%[[ONES:[a-z0-9_]+]]) {{.*}} value = 1.000000e+00 : f32
+// CHECK-NEXT: %[[ROW:.*]] = memref.alloc() {{.*}} : memref<1x5xf32, #npu.psum>
+// CHECK-NEXT: "npu.matmul"(%[[ROW]], %[[ONES]], %{{.*}}) {accumulate = false, {{.*}} sizes = array<i64: 8, 1, 5>
+// CHECK-NEXT: "npu.tensor_tensor"(%[[Y]], %[[Y]], %[[ROW]]) {{.*}} op = "add", sizes = array<i64: 1, 5>
+func.func @main() {
+  %x = memref.alloc() {polystage.name = "x"} : memref<8x5xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<1x5xf32, #npu.sbuf>
+  affine.for %l = 0 to 8 {
+    affine.for %f = 0 to 5 {
+      %0 = affine.load %y[0, %f] : memref<1x5xf32, #npu.sbuf>
+      %1 = affine.load %x[%l, %f] : memref<8x5xf32, #npu.sbuf>
+      %2 = arith.addf %0, %1 : f32
+      affine.store %2, %y[0, %f] : memref<1x5xf32, #npu.sbuf>
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "reduce", lane = 0 : i64}}
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @main
+// CHECK: affine.for %[[F:.*]] = 0 to 5 {
+// CHECK-NEXT: "npu.tensor_scalar"(%[[Y:[a-z0-9_]+]], %{{[a-z0-9_]+}}, %[[Y]], %[[F]])
+// CHECK-SAME: op0 = "subtract"
+// CHECK-SAME: sizes = array<i64: 8>
+func.func @main() {
+  %x = memref.alloc() {polystage.name = "x"} : memref<8x5xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<8xf32, #npu.sbuf>
+  affine.for %l = 0 to 8 {
+    affine.for %f = 0 to 5 {
+      %0 = affine.load %y[%l] : memref<8xf32, #npu.sbuf>
+      %1 = affine.load %x[%l, %f] : memref<8x5xf32, #npu.sbuf>
+      %2 = arith.subf %1, %0 : f32
+      affine.store %2, %y[%l] : memref<8xf32, #npu.sbuf>
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "fold", lane = 0 : i64}}
+  return
+}
