@@ -37,7 +37,7 @@ LAWS = {
     "bounds": "every access is inside of its array",
     "output": "every element of every output has the same ultimate source",
     "content": "an element of an eliminated array is found where its certificate says",
-    "domain": "the certificates of an array cover what is read of it",
+    "domain": "the certificates of an array cover what is needed of it",
     "certificate": "a certificate names arrays that exist",
     "not proved": "every question is answered within its bound",
 }
@@ -165,9 +165,8 @@ class _Checker:
             self.refuse("origin", "nest", (nest.store.array,), f"no original '{nest.origin}' computes", nest.op)
             return
         pairs = match(original, done)
-        embedding = pairs
+        embedding, moved = pairs, claims.moved(original.nest.store.array, nest.store.array)
         if not isinstance(pairs, Breach):
-            moved = claims.moved(original.nest.store.array, nest.store.array)
             taken = self.taken(nest.origin)
             embedding = Pairing(self.algebra, original, done, pairs, moved, taken).embed()
             if isinstance(embedding, Breach) and adds(original):
@@ -177,6 +176,9 @@ class _Checker:
                     done, embedding, self.sums = apart, second, True
         if isinstance(embedding, Breach):
             self.breach(nest, embedding, present)
+            guess = Pairing(self.algebra, original, done, [], moved, None).guess()
+            if guess is not None:  # one error, not one for each reader
+                finish(self.algebra, contents, done, guess, original.accumulates, {})
             return
         assert isinstance(embedding, Relation)
         self.pieces.setdefault(nest.origin, []).append((nest, embedding))

@@ -94,6 +94,10 @@ class Pairing:
             first = first or breach
         return first or Breach("source", "no iteration of the original nest has these operands")
 
+    def guess(self) -> Relation | None:
+        """The likeliest relation, which need not hold."""
+        return next(self.candidates(), None)
+
     def candidates(self) -> Iterator[Relation]:
         """Relations between the iterations, the likeliest first; each is a function on the successor's domain."""
         whole = self.algebra.identity(self.after.nest.domain)

@@ -145,17 +145,17 @@ class Relations:
 
 
 def sample(a: Relation) -> tuple[Point, Point]:
-    """One pair of a relation that has one."""
-    first = a.pairs.domain().sample_point()
-    second = a.pairs.intersect_domain(first.to_set()).range().sample_point()
+    """The lexicographically first pair of a relation that has one."""
+    first = a.pairs.domain().lexmin().sample_point()
+    second = a.pairs.intersect_domain(first.to_set()).range().lexmin().sample_point()
     return _coordinates(first), _coordinates(second)
 
 
 def at(a: Relation, point: Point) -> Point | None:
-    """A point that ``point`` is related to, None if there is none."""
+    """The first point that ``point`` is related to, None if there is none."""
     here = Domain.of_bounds([f"x{i}" for i in range(len(point))], [(x, x) for x in point])
     points = a.pairs.intersect_domain(here.set).range()
-    return None if points.is_empty() else _coordinates(points.sample_point())
+    return None if points.is_empty() else _coordinates(points.lexmin().sample_point())
 
 
 def where(domain: Domain, sides: ir.AffineMap, equalities: Sequence[bool]) -> Domain:
