@@ -251,8 +251,8 @@ def _buffer(nest: Nest, access: Access, lane: int | None, *, loaded: bool = Fals
     if stored or _elements(by_loop, nest.extents) < _elements(by_index, nest.extents):
         free = by_loop
     loops = access.support
-    if access.array == nest.store.array:
-        loops |= recurrence(nest)
+    if access.array == nest.store.array and recurrence(nest):
+        loops |= sequential(nest)
     return TileBuffer(access, loops, element, lane, replicated, free, loaded, stored)
 
 
