@@ -2,9 +2,8 @@
 
 ``polystage.certificates`` is an array of dictionaries. ``array``, an array of the program before, is eliminated; on
 ``domain`` (elements of it) its value is that of element ``map`` of ``source``, an array of the program after, or the
-constant ``value``; ``casts`` are applied to it. ``kind`` says by which move. For ``initialise`` it is not eliminated:
-its accumulation now starts from zero, and its value is what the program after stores there plus ``source[map]``, which
-each reader adds; with ``sum`` the accumulation is in that array and a nest adds.
+constant ``value``; ``casts`` are applied to it. ``kind`` says by which move, ``origin`` which copy it was. For
+``initialise`` the array is still there: its sum starts from zero now, not from ``source[map]``, which is added later.
 """
 
 from collections.abc import Iterator

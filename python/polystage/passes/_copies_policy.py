@@ -127,6 +127,7 @@ class Eliminator:
                 writers = self._dead_writers(array)
                 if not writers:
                     continue
+                self._settle(array)
                 witnesses = list(self._witnesses(array, set(writers), how))
                 for writer in writers:
                     self.program.remove(writer)
@@ -134,6 +135,13 @@ class Eliminator:
                 for each in witnesses:
                     self.program.add(each)
                 changed = True
+
+    def _settle(self, array: ir.Value) -> None:
+        """Let witnesses that read an array say where its elements come from, while it is there to be asked."""
+        pending = sorted((n for n in self.program.readers.get(array, {}) if n.witness), key=lambda n: n.order)
+        while pending:
+            new = self._forward_nest(pending.pop(), cutting=True)
+            pending.extend(new if len(new) > 1 else ())
 
     def _dead_writers(self, array: ir.Value) -> list[Nest]:
         """The nests whose stores to an array nobody reads."""

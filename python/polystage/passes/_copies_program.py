@@ -153,7 +153,7 @@ def loads_from(nest: Nest, array: ir.Value) -> Iterator[Load]:
     return (load for load in loads_of(nest.body) if load.array == array)
 
 
-def read_program(module: ir.Operation, operations: int) -> Program:
+def read_program(module: ir.Operation, operations: int = 1_000_000) -> Program:
     """The function ``@main`` of a module; ``operations`` bounds one question to isl."""
     func = main_function(module)
     block = func.regions[0].blocks[0]
