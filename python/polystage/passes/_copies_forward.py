@@ -18,6 +18,9 @@ from ._copies_program import Nest, Program
 from ._copies_region import Range, disjoint, hull, positions
 from ._quasi import Quasi
 
+MOST_UNROLLED = 16
+"""Longest loop that is taken apart value by value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -50,7 +53,9 @@ def resolve(contents: Contents, nest: Nest, load: Load, extents: Sequence[int]) 
         if where is not None:
             usable = piece.source is not None and _data_indices_pass(contents, piece, load.array, where)
             return Resolved(piece, tuple(where)) if usable and contents.stable(piece, _time(nest)) else None
-    return _cut(load, near, extents) if len(near) > 1 else None
+    if len(near) <= 1:
+        return None
+    return _cut(load, near, extents) or (_unrolled(load, near, extents) if nest.witness else None)
 
 
 def _time(nest: Nest) -> tuple[int, ...]:
@@ -92,6 +97,20 @@ def _cut(load: Load, near: Sequence[Piece], extents: Sequence[int]) -> Straddlin
         if len(starts) > 1:
             return Straddling(atom, starts)
     return None
+
+
+def _unrolled(load: Load, near: Sequence[Piece], extents: Sequence[int]) -> Straddling | None:
+    """Each value of the shortest loop that an index which separates the pieces depends on, for a last resort."""
+    depths = {
+        depth
+        for dim, index in enumerate(load.indices)
+        if isinstance(index, Quasi) and len({p.region[dim] for p in near}) > 1
+        for depth in q.ivs_of(index)
+    }
+    shortest = min(depths, key=lambda d: (extents[d], d), default=None)
+    if shortest is None or extents[shortest] > MOST_UNROLLED:
+        return None
+    return Straddling(shortest, tuple(range(extents[shortest])))
 
 
 def _starts(const: int, factor: int, extent: int, ranges: "set[Range]") -> tuple[int, ...]:

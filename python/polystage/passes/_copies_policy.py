@@ -125,9 +125,11 @@ class Eliminator:
             changed = False
             for array in list(self.program.writers):
                 writers = self._dead_writers(array)
+                if writers:
+                    self._settle(array)
+                    writers = self._dead_writers(array, with_witnesses=True)
                 if not writers:
                     continue
-                self._settle(array)
                 witnesses = list(self._witnesses(array, set(writers), how))
                 for writer in writers:
                     self.program.remove(writer)
@@ -143,21 +145,22 @@ class Eliminator:
             new = self._forward_nest(pending.pop(), cutting=True)
             pending.extend(new if len(new) > 1 else ())
 
-    def _dead_writers(self, array: ir.Value) -> list[Nest]:
-        """The nests whose stores to an array nobody reads."""
+    def _dead_writers(self, array: ir.Value, *, with_witnesses: bool = False) -> list[Nest]:
+        """The nests whose stores to an array no code reads; in an array that lives on, nor any witness."""
         writers = self.program.writers_of(array)
         if not writers or self.program.arrays[array].kind != "alloc":
             return []
         if set(self.program.readers_of(array)) - set(writers):
-            return list(self._unread(array)) if len(writers) > 1 else []
+            return list(self._unread(array, with_witnesses)) if len(writers) > 1 else []
         return writers
 
-    def _unread(self, array: ir.Value) -> Iterator[Nest]:
+    def _unread(self, array: ir.Value, with_witnesses: bool) -> Iterator[Nest]:
         """Copies into an array that is read, but nowhere where they write."""
         shape = self.program.arrays[array].shape
         boxes = [
             hull(load.indices, reader.body.extents, shape)
-            for reader in self.program.readers_of(array)
+            for reader in self.program.readers.get(array, {})
+            if with_witnesses or not reader.witness
             for load in loads_from(reader, array)
         ]
         for writer in self.program.writers_of(array):
