@@ -5,28 +5,48 @@ buffer) with the loops each step runs over, and the temporaries it needs, alread
 do not meet. It does not depend on tile sizes, so ``stage`` charges exactly the temporaries that ``lower-to-npu``
 will make.
 
-Covered: every scalar operation of the dialect's table, alone or in the two-operation forms ``tensor_scalar`` and
-``scalar_tensor_tensor``. Not handled (``NotSelectableError``): operations without an instruction.
+Which instructions cover the tree is decided in ``covering``; this module writes them. Covered: every scalar operation
+of the dialect's table. Not handled (``NotSelectableError``): operations without an instruction.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
 from torch_mlir import ir
 
+from polystage.analysis.covering import (
+    EQUAL_ENGINES,
+    Activation,
+    Cast,
+    Chain,
+    Choice,
+    Covering,
+    EngineCosts,
+    Narrowed,
+    NotSelectableError,
+    Pair,
+    Pattern,
+    Triple,
+    is_float,
+)
 from polystage.analysis.nests import Constant, Gather, Index, Linear, Load, Nest, Scalar
 from polystage.analysis.reductions import WIDENING
-from polystage.dialects.npu import element_bytes, scalars
-from polystage.dialects.npu.scalars import CMPF_PREDICATES
+from polystage.dialects.npu import element_bytes
 
-_DECIDED = {CMPF_PREDICATES.index("false"): 0, CMPF_PREDICATES.index("true"): 1}
-COMMUTATIVE = frozenset({"add", "multiply", "max", "min", "maxnum", "minnum"})
-
-
-class NotSelectableError(Exception):
-    """An operation that no instruction performs."""
+__all__ = [
+    "Immediate",
+    "NotSelectableError",
+    "Operand",
+    "Result",
+    "Selection",
+    "Slot",
+    "Step",
+    "Temporary",
+    "Tile",
+    "is_float",
+    "select",
+]
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,8 @@ class Step:
     """One instruction: ``op`` its name in the dialect, ``loops`` the free loops of its box (the lane loop is implied).
 
     ``ops`` are operation names (for ``tensor_scalar`` steps with number and direction), ``value`` an ``iota``'s form,
-    ``indices`` a gather's (Linear, or the position of a source that holds the index).
+    ``indices`` a gather's (Linear, or the position of a source that holds the index). ``number`` is a ``memset``'s, or
+    the bias of an ``activation`` that has no source for it, ``scale`` its factor.
     """
 
     op: str
@@ -73,6 +94,7 @@ class Step:
     loops: frozenset[int]
     ops: tuple[str, ...] = ()
     scalars: tuple[Scalarstep, ...] = ()
+    scale: float = 1.0
     number: float | int | None = None
     value: Linear | None = None
     array: ir.Value | None = None
@@ -110,37 +132,43 @@ class _Value:
     support: frozenset[int]
 
 
-def select(nest: Nest, node: int, *, lane: int | None, result: ir.Type | None, loops: frozenset[int]) -> Selection:
+def select(
+    nest: Nest,
+    node: int,
+    *,
+    lane: int | None,
+    result: ir.Type | None,
+    loops: frozenset[int],
+    costs: EngineCosts = EQUAL_ENGINES,
+) -> Selection:
     """Cover the tree of ``node``.
 
     ``result`` is the element type of the buffer that takes the value, indexed by ``loops`` (free loops only); without
     it the value stays where it falls: a tile buffer if it is a plain load, else a temporary.
     """
-    chooser = _Chooser(nest, lane)
+    roots = [node, *(index for index in nest.store.indices if isinstance(index, int))]
+    writer = _Writer(nest, lane, Covering(nest, roots, lane, costs))
     if nest.store.indirect:
-        value = chooser.converted(chooser.emit(node), ir.MemRefType(nest.store.array.type).element_type).operand
+        value = writer.converted(writer.emit(node), ir.MemRefType(nest.store.array.type).element_type).operand
     elif result is None:
-        value = chooser.tensor(chooser.emit(node)).operand
+        value = writer.tensor(writer.emit(node)).operand
     else:
-        value = chooser.emit(node, _Value(Result(), result, loops)).operand
-    indices = tuple(chooser.index(index).operand if isinstance(index, int) else None for index in nest.store.indices)
-    return _share_slots(Selection(tuple(chooser.steps), tuple(chooser.slots), value, indices))
+        value = writer.emit(node, _Value(Result(), result, loops)).operand
+    indices = tuple(writer.index(index).operand if isinstance(index, int) else None for index in nest.store.indices)
+    return _share_slots(Selection(tuple(writer.steps), tuple(writer.slots), value, indices))
 
 
 @dataclass
-class _Chooser:
+class _Writer:
+    """Writes the steps of a covering, operands before their use."""
+
     nest: Nest
     lane: int | None
+    covering: Covering
     steps: list[Step] = field(default_factory=list[Step])
     slots: list[Slot] = field(default_factory=list[Slot])
     done: dict[int, _Value] = field(default_factory=dict[int, "_Value"])
-
-    def __post_init__(self) -> None:
-        uses = Counter(operand for node in self.nest.nodes if isinstance(node, Scalar) for operand in node.operands)
-        uses.update(
-            i for node in self.nest.nodes if isinstance(node, Gather) for i in node.indices if isinstance(i, int)
-        )
-        self.uses = uses
+    numbers: dict[tuple[str, float | int], _Value] = field(default_factory=dict[tuple[str, float | int], "_Value"])
 
     def emit(self, number: int, into: _Value | None = None) -> _Value:
         """The value of a node; ``into`` asks for it in a given place and type."""
@@ -155,8 +183,13 @@ class _Chooser:
                     value = self.iota(node, into)
                 case Gather():
                     value = self.gather(node, into)
+                case Scalar() if node.name in WIDENING:
+                    inner = self.emit(node.operands[0])
+                    value = _Value(inner.operand, node.type, inner.support)
+                case Scalar() if (decided := self.covering.number(number)) is not None:
+                    value = _Value(Immediate(decided), node.type, frozenset())
                 case Scalar():
-                    value = self.scalar(number, node, into)
+                    value = self.pattern(self.covering.best(number), number, node.type, into)
             self.done[number] = value
         value = self.done[number]
         if into is not None and value.operand != into.operand:
@@ -183,10 +216,13 @@ class _Chooser:
         return self.step("tensor_copy", into, (value.operand,))
 
     def tensor(self, value: _Value) -> _Value:
-        """A value in memory: an immediate is set into a temporary of one element per lane."""
-        if isinstance(value.operand, Immediate):
-            return self.copy(value, self.temporary(value.type, frozenset()))
-        return value
+        """A value in memory: an immediate is set, once, into a temporary of one element per lane."""
+        if not isinstance(value.operand, Immediate):
+            return value
+        key = (str(value.type), value.operand.value)
+        if key not in self.numbers:
+            self.numbers[key] = self.copy(value, self.temporary(value.type, frozenset()))
+        return self.numbers[key]
 
     def converted(self, value: _Value, type_: ir.Type) -> _Value:
         """A value in memory as elements of ``type_``, for transfers, which do not convert: ``extf`` leaves the
@@ -226,118 +262,58 @@ class _Chooser:
         target = self.target(into, node.type, support)
         return self.step("gather", target, sources, array=node.array, indices=tuple(indices))
 
-    def scalar(self, number: int, node: Scalar, into: _Value | None) -> _Value:
-        if node.name in WIDENING:
-            inner = self.emit(node.operands[0])
-            return _Value(inner.operand, node.type, inner.support)
-        if node.name == "arith.truncf" and self.uses[node.operands[0]] == 1 and self.computed(node.operands[0]):
-            wanted = into or None
-            value = self.retyped(node.operands[0], node.type, wanted)
-            return _Value(value.operand, node.type, value.support)
-        if node.name == "arith.select":
-            return self.select(node, into)
-        if node.name == "arith.cmpf" and node.predicate in _DECIDED:
-            return _Value(Immediate(_DECIDED[node.predicate]), node.type, frozenset())
-        element = self.type_of(node.operands[0])
-        if scalars.cast_is_copy(node.name, str(element), str(node.type)):
-            source = self.tensor(self.emit(node.operands[0]))
-            return self.step("tensor_copy", self.target(into, node.type, source.support), (source.operand,))
-        name = scalars.instruction_op(node.name, node.predicate, str(element))
-        if name is None:
-            raise NotSelectableError(f"{node.name} on {element} has no instruction")
-        if scalars.SCALAR_OPS[name].arity == 1:
-            source = self.tensor(self.emit(node.operands[0]))
-            return self.step("activation", self.target(into, node.type, source.support), (source.operand,), ops=(name,))
-        return self.binary(name, node, into)
+    def pattern(self, pattern: Pattern, number: int, type_: ir.Type, into: _Value | None) -> _Value:
+        """One instruction, after those for its operands; its value gets elements of ``type_``."""
+        match pattern:
+            case Narrowed():
+                return self.pattern(self.covering.best(pattern.source), pattern.source, type_, into)
+            case Activation():
+                return self.activation(pattern, number, type_, into)
+            case Chain():
+                return self.chain(pattern, number, type_, into)
+            case Cast():
+                op, nodes, details = "tensor_copy", (pattern.source,), {}
+            case Choice():
+                op, nodes, details = "select", pattern.operands, {}
+            case Pair():
+                op, nodes, details = "tensor_tensor", (pattern.left, pattern.right), {"ops": (pattern.op,)}
+            case Triple():
+                op, details = "scalar_tensor_tensor", {"ops": pattern.ops}
+                nodes = (pattern.source, pattern.scalar, pattern.other)
+        sources = [self.tensor(self.emit(node)).operand for node in nodes]
+        return self.step(op, self.place(number, type_, into), sources, **details)
 
-    def type_of(self, number: int) -> ir.Type:
-        """Element type of a node as instructions see it: indices are i32."""
-        type_ = self.nest.nodes[number].type
-        return ir.IntegerType.get_signless(32) if isinstance(type_, ir.IndexType) else type_
+    def place(self, number: int, type_: ir.Type, into: _Value | None) -> _Value:
+        return self.target(into, type_, self.covering.support(number))
 
-    def computed(self, number: int) -> bool:
-        node = self.nest.nodes[number]
-        return isinstance(node, Scalar) and node.name not in WIDENING and number not in self.done
+    def activation(self, pattern: Activation, number: int, type_: ir.Type, into: _Value | None) -> _Value:
+        sources = [self.tensor(self.emit(pattern.source)).operand]
+        if pattern.lanes is not None:
+            sources.append(self.bias(pattern.lanes, pattern.sign).operand)
+        target = self.place(number, type_, into)
+        return self.step("activation", target, sources, ops=(pattern.func,), scale=pattern.scale, number=pattern.bias)
 
-    def retyped(self, number: int, type_: ir.Type, into: _Value | None) -> _Value:
-        """Emit a scalar node straight into a narrower float type: one rounding, as the two operations would do."""
-        node = self.nest.nodes[number]
-        assert isinstance(node, Scalar)
-        return self.scalar(number, replace(node, type=type_), into)
+    def bias(self, number: int, sign: int) -> _Value:
+        """One value per lane, or its negative."""
+        value = self.tensor(self.emit(number))
+        if sign > 0:
+            return value
+        target = self.temporary(value.type, value.support)
+        return self.step("activation", target, (value.operand,), ops=("negate",), scale=1.0, number=0.0)
 
-    def select(self, node: Scalar, into: _Value | None) -> _Value:
-        values = [self.tensor(self.emit(operand)) for operand in node.operands]
-        support = frozenset[int]().union(*(value.support for value in values))
-        return self.step("select", self.target(into, node.type, support), [value.operand for value in values])
-
-    def binary(self, name: str, node: Scalar, into: _Value | None) -> _Value:
-        a, b = self.fused_operand(node, 0), self.fused_operand(node, 1)
-        if a is not None and b is None:
-            return self.finish_fused(name, node, 0, a, into)
-        if b is not None and name in COMMUTATIVE:
-            return self.finish_fused(name, node, 1, b, into)
-        left, right = self.emit(node.operands[0]), self.emit(node.operands[1])
-        mixed = is_float(left.type) != is_float(right.type)  # a float to an integer power
-        if isinstance(left.operand, Immediate) and (mixed or isinstance(right.operand, Immediate)):
-            left = self.tensor(left)
-        target = self.target(into, node.type, left.support | right.support)
-        for source, other, reverse in ((left, right, False), (right, left, True)):
-            if (
-                self.is_scalar(other)
-                and not (mixed and reverse)
-                and not isinstance(source.operand, Immediate)
-                and (self.free(source.support) or not self.free(other.support))
-            ):
-                number = other.operand.value if isinstance(other.operand, Immediate) else None
-                number = None if number is None else _number(number, source.type)
-                sources = (source.operand,) if number is not None else (source.operand, other.operand)
-                return self.step("tensor_scalar", target, sources, scalars=((name, number, reverse),))
-        return self.step("tensor_tensor", target, (left.operand, right.operand), ops=(name,))
-
-    def is_scalar(self, value: _Value) -> bool:
-        """Whether an instruction takes the value as one number per lane."""
-        return not self.free(value.support) and not isinstance(value.operand, Result)
-
-    def fused_operand(self, node: Scalar, side: int) -> Scalar | None:
-        """Operand ``side`` when it can become the first half of a two-operation instruction: used once, float, with a
-        factor that is one number per lane.
-        """
-        number = node.operands[side]
-        inner = self.nest.nodes[number]
-        if not isinstance(inner, Scalar) or len(inner.operands) != 2 or self.uses[number] != 1 or number in self.done:
-            return None
-        if self.instruction(inner) is None or not is_float(inner.type) or inner.type != node.type:
-            return None
-        first, second = (self.emit(operand) for operand in inner.operands)
-        usable = self.is_scalar(second) and not isinstance(first.operand, Immediate) and bool(self.free(first.support))
-        return inner if usable else None
-
-    def instruction(self, node: Scalar) -> str | None:
-        return scalars.instruction_op(node.name, node.predicate, str(self.type_of(node.operands[0])))
-
-    def finish_fused(self, name: str, node: Scalar, side: int, inner: Scalar, into: _Value | None) -> _Value:
-        first, scalar = (self.emit(operand) for operand in inner.operands)
-        other = self.emit(node.operands[1 - side])
-        first_op = self.instruction(inner)
-        assert first_op is not None
-        target = self.target(into, node.type, first.support | other.support)
-        steps, sources = list[Scalarstep](), [first.operand]
-        for op, value, reverse in ((first_op, scalar, False), (name, other, side == 1)):
+    def chain(self, pattern: Chain, number: int, type_: ir.Type, into: _Value | None) -> _Value:
+        source = self.tensor(self.emit(pattern.source))
+        sources, steps = [source.operand], list[Scalarstep]()
+        for op, scalar, reverse in pattern.steps:
+            value = (
+                _Value(Immediate(scalar), source.type, frozenset()) if isinstance(scalar, float) else self.emit(scalar)
+            )
             if isinstance(value.operand, Immediate):
-                steps.append((op, _number(value.operand.value, inner.type), reverse))
+                steps.append((op, _number(value.operand.value, source.type), reverse))
             else:
                 steps.append((op, None, reverse))
                 sources.append(value.operand)
-        if self.is_scalar(other):
-            return self.step("tensor_scalar", target, sources, scalars=tuple(steps))
-        scalar = self.tensor(scalar)
-        sources = (first.operand, scalar.operand, other.operand)
-        return self.step("scalar_tensor_tensor", target, sources, ops=(first_op, name))
-
-
-def is_float(type_: ir.Type) -> bool:
-    """Whether the engines compute on such elements in fp32."""
-    return isinstance(type_, ir.F32Type | ir.BF16Type | ir.F16Type)
+        return self.step("tensor_scalar", self.place(number, type_, into), sources, scalars=tuple(steps))
 
 
 def _number(value: float | int, type_: ir.Type) -> float | int:

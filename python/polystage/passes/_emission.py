@@ -175,7 +175,10 @@ class Emitter:
                 a, scalar, b = sources
                 npu.scalar_tensor_tensor(target, a, scalar, b, symbols, sizes=sizes, maps=maps, op0=first, op1=second)
             case "activation":
-                npu.activation(target, sources[0], symbols, sizes=sizes, maps=maps, func=step.ops[0])
+                bias = sources[1] if len(sources) > 1 else step.number or 0.0
+                npu.activation(
+                    target, sources[0], symbols, sizes=sizes, maps=maps, func=step.ops[0], scale=step.scale, bias=bias
+                )
             case "tensor_copy":
                 npu.tensor_copy(target, sources[0], symbols, sizes=sizes, maps=maps)
             case "select":

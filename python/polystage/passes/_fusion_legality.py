@@ -40,7 +40,7 @@ class Fusion:
 def fusion(program: Program, producer: Nest) -> Fusion | None:
     """How ``producer`` can be merged into all that read it, or None."""
     found = producer.image
-    if found is None or _moves_only(producer.body) or producer.body.predicate is not None:
+    if found is None or _moves_only(producer.body) or _recurs(producer):
         return None
     readers = _readers(program, producer, found.region)
     if not readers or not _computed_once(program, producer, readers):
@@ -60,6 +60,12 @@ def _moves_only(body: Body) -> bool:
     """Copies and fills, which are the business of ``eliminate-copies``."""
     move = copied(body)
     return move is not None and not move.casts
+
+
+def _recurs(nest: Nest) -> bool:
+    """Whether an iteration reads what another one may have stored."""
+    own = nest.body.result()
+    return any(load.indices != own.indices for load in loads_from(nest, own.array))
 
 
 def _readers(program: Program, producer: Nest, region: Region) -> list[tuple[Nest, tuple[Load, ...]]] | None:

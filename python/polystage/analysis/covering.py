@@ -1,0 +1,424 @@
+"""Covers the expression tree of a nest's body with instructions of least engine time, by dynamic programming.
+
+A body is a graph; values used more than once are computed once, so that what is between them are trees. Each node of a
+tree may be the root of several *patterns*: one instruction that also computes some of the nodes below it. The cost of a
+pattern is its instruction's time plus the cost of what remains below; the best pattern of every node follows from those
+of its leaves (Aho and Johnson, "Optimal code generation for expression trees", 1976).
+
+Patterns keep every rounding but that of operations on narrow floats inside of one instruction, which the engines do in
+fp32. They use what holds exactly for floats: ``x - s = x + (-s)``, ``s - x = (-1) * x + s``, division by a power of two
+is a product, ``f(x) = f(-x)`` for even functions, a choice between two compared values is their extremum (one of them
+a number that is not NaN). Instructions take as long as on a nominal tile: a selection must not depend on tile sizes.
+
+Not handled: reassociation, distribution, and values that two instructions would compute together.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch_mlir import ir
+
+from polystage.analysis.nests import Constant, Gather, Index, Load, Nest, Scalar
+from polystage.analysis.reductions import WIDENING
+from polystage.dialects.npu import ENGINE, scalars
+from polystage.machine import Machine
+
+DECIDED = {scalars.CMPF_PREDICATES.index("false"): 0, scalars.CMPF_PREDICATES.index("true"): 1}
+"""Comparisons that are constants."""
+COMMUTATIVE = frozenset({"add", "multiply", "max", "min", "maxnum", "minnum"})
+EVEN = frozenset({"square", "abs", "cos", "cosh"})
+NOMINAL = 256
+"""Iterations that every free loop counts for."""
+
+
+class NotSelectableError(Exception):
+    """An operation that no instruction performs."""
+
+
+@dataclass(frozen=True)
+class EngineCosts:
+    """Time of an instruction: ``fixed`` ns for each, ``element`` ns for each element per lane, by engine."""
+
+    fixed: Mapping[str, float]
+    element: Mapping[str, float]
+
+    @classmethod
+    def of(cls, machine: Machine) -> "EngineCosts":
+        """The costs of a target."""
+        engines = {name: machine.engine(name) for name in ("vector", "scalar", "gpsimd")}
+        return cls(
+            {name: engine.fixed_cycles / engine.clock_ghz for name, engine in engines.items()},
+            {name: machine.lanes / engine.elements_per_cycle / engine.clock_ghz for name, engine in engines.items()},
+        )
+
+    def __call__(self, instruction: str, loops: int) -> float:
+        """Time of an instruction over so many free loops."""
+        engine = ENGINE[instruction]
+        return self.fixed.get(engine, 0.0) + self.element.get(engine, 0.0) * NOMINAL**loops
+
+
+EQUAL_ENGINES = EngineCosts(dict.fromkeys(("vector", "scalar"), 60.0), dict.fromkeys(("vector", "scalar"), 1.0))
+"""For selections without a target: an instruction costs 60 elements."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A node as instructions see it: ``op`` is an operation of the engines, or ``select``, ``cast``, ``widen``,
+    ``narrow``; "" is a value that no arithmetic makes.
+    """
+
+    op: str
+    operands: tuple[int, ...]
+    type: ir.Type
+
+
+@dataclass(frozen=True)
+class Activation:
+    """``func(scale * source + bias)``; ``bias`` is a number, or a node with one value per lane, taken with ``sign``."""
+
+    func: str
+    source: int
+    scale: float = 1.0
+    bias: float = 0.0
+    lanes: int | None = None
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Chain:
+    """``tensor_scalar``: one or two steps (operation, scalar, whether the scalar comes first).
+
+    A scalar is a node, or as a float a number.
+    """
+
+    source: int
+    steps: tuple[tuple[str, int | float, bool], ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``tensor_tensor``."""
+
+    op: str
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Triple:
+    """``scalar_tensor_tensor``: ``(source op0 scalar) op1 other``."""
+
+    ops: tuple[str, str]
+    source: int
+    scalar: int
+    other: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``select``."""
+
+    operands: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """``tensor_copy`` to another element type."""
+
+    source: int
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """The value of ``source``, rounded to the narrower type as it is written."""
+
+    source: int
+
+
+Pattern = Activation | Chain | Pair | Triple | Choice | Cast | Narrowed
+
+
+class Covering:
+    """The best pattern of every node of a body; ``roots`` are the nodes that are wanted."""
+
+    def __init__(self, nest: Nest, roots: Sequence[int], lane: int | None, costs: EngineCosts) -> None:
+        self.nest, self.roots, self.lane, self.costs = nest, tuple(roots), lane, costs
+        self.terms: dict[int, Term] = {}
+        self._best: dict[int, tuple[float, Pattern]] = {}
+
+    def best(self, number: int) -> Pattern:
+        """The pattern that computes node ``number``."""
+        return self._choose(number)[1]
+
+    # the graph
+
+    @cached_property
+    def uses(self) -> Counter[int]:
+        """How many nodes use each node, counting only what is needed."""
+        counts, seen, pending = Counter(self.roots), set[int](), list(self.roots)
+        while pending:
+            number = pending.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            operands = list(dict.fromkeys(self.operands(number)))
+            counts.update(operands)
+            pending.extend(operands)
+        return counts
+
+    def operands(self, number: int) -> tuple[int, ...]:
+        """Nodes that a node is computed from."""
+        node = self.nest.nodes[number]
+        if isinstance(node, Gather):
+            return tuple(index for index in node.indices if isinstance(index, int))
+        return self.term(number).operands
+
+    def term(self, number: int) -> Term:
+        """What instructions see of a node."""
+        if number not in self.terms:
+            node = self.nest.nodes[number]
+            self.terms[number] = self._term(node) if isinstance(node, Scalar) else Term("", (), node.type)
+        return self.terms[number]
+
+    def _term(self, node: Scalar) -> Term:
+        if node.name == "arith.cmpf" and node.predicate in DECIDED:
+            return Term("", (), node.type)
+        if node.name in WIDENING:
+            return Term("widen", node.operands, node.type)
+        if node.name == "arith.truncf":
+            return Term("narrow", node.operands, node.type)
+        if node.name == "arith.select":
+            return self._extremum(node) or Term("select", node.operands, node.type)
+        element = str(self.element(node.operands[0]))
+        if scalars.cast_is_copy(node.name, element, str(node.type)):
+            return Term("cast", node.operands, node.type)
+        name = scalars.instruction_op(node.name, node.predicate, element)
+        if name is None:
+            raise NotSelectableError(f"{node.name} on {element} has no instruction")
+        if is_float(node.type):
+            if name == "multiply" and node.operands[0] == node.operands[1]:
+                return Term("square", node.operands[:1], node.type)
+            if name == "divide" and self.number(node.operands[0]) == 1:
+                return Term("reciprocal", node.operands[1:], node.type)
+        return Term(name, node.operands, node.type)
+
+    def _extremum(self, node: Scalar) -> Term | None:
+        """``select(a > c, a, c)`` with a number c as the extremum of a and c that treats NaN alike."""
+        test, *values = (self.nest.nodes[operand] for operand in node.operands)
+        if not isinstance(test, Scalar) or test.name != "arith.cmpf" or test.predicate is None:
+            return None
+        _, taken, other = node.operands
+        if {taken, other} != set(test.operands) or taken == other:
+            return None
+        numbers = [value.value for value in values if isinstance(value, Constant)]
+        predicate = scalars.CMPF_PREDICATES[test.predicate]
+        if len(numbers) != 1 or math.isnan(numbers[0]) or predicate[1:] not in ("gt", "ge", "lt", "le"):
+            return None
+        greater = predicate[1] == "g"
+        if test.operands[0] == other:
+            greater = not greater
+        nan_taken = taken if predicate[0] == "u" else other
+        propagates = not isinstance(self.nest.nodes[nan_taken], Constant)
+        name = ("max" if greater else "min") + ("" if propagates else "num")
+        return Term(name, (taken, other), node.type)
+
+    def element(self, number: int) -> ir.Type:
+        """Element type of a node as instructions see it: indices are i32."""
+        type_ = self.nest.nodes[number].type
+        return ir.IntegerType.get_signless(32) if isinstance(type_, ir.IndexType) else type_
+
+    def number(self, node: int) -> float | int | None:
+        """The value of a constant."""
+        found = self.nest.nodes[node]
+        if isinstance(found, Scalar) and found.name == "arith.cmpf" and found.predicate is not None:
+            return DECIDED.get(found.predicate)
+        return found.value if isinstance(found, Constant) else None
+
+    def support(self, number: int) -> frozenset[int]:
+        """Loops that a value depends on."""
+        if number not in self._supports:
+            node = self.nest.nodes[number]
+            match node:
+                case Load():
+                    found = node.access.support
+                case Index():
+                    found = node.value.support
+                case Gather():
+                    linear = [index.support for index in node.indices if not isinstance(index, int)]
+                    found = frozenset[int]().union(*linear, *(self.support(k) for k in self.operands(number)))
+                case _:
+                    found = frozenset[int]().union(*(self.support(k) for k in self.operands(number)))
+            self._supports[number] = found
+        return self._supports[number]
+
+    @cached_property
+    def _supports(self) -> dict[int, frozenset[int]]:
+        return {}
+
+    def per_lane(self, number: int) -> bool:
+        """Whether a value is a number, or one number per lane."""
+        return not self.support(number) - {self.lane}
+
+    def inner(self, number: int, outer: ir.Type) -> Term | None:
+        """A node that an instruction of element type ``outer`` may compute on the way: arithmetic, used once."""
+        term = self.term(number)
+        known = term.op in scalars.SCALAR_OPS and number not in self.roots and self.uses[number] == 1
+        return term if known and is_float(term.type) and term.type == outer else None
+
+    # choosing
+
+    def _choose(self, number: int) -> tuple[float, Pattern]:
+        if number not in self._best:
+            patterns = list(self.patterns(number))
+            self._best[number] = min(((self._cost(number, each), each) for each in patterns), key=lambda pair: pair[0])
+        return self._best[number]
+
+    def _below(self, number: int) -> float:
+        """Cost of what is computed for one leaf alone."""
+        term = self.term(number)
+        if self.uses[number] > 1 or not term.op:
+            return 0.0
+        return self._below(term.operands[0]) if term.op == "widen" else self._choose(number)[0]
+
+    def _cost(self, number: int, pattern: Pattern) -> float:
+        loops = len(self.support(number) - {self.lane})
+        match pattern:
+            case Activation():
+                extra = 0.0
+                if pattern.lanes is not None:
+                    extra = self._below(pattern.lanes) + (self.costs("activation", 0) if pattern.sign < 0 else 0.0)
+                return self.costs("activation", loops) + self._below(pattern.source) + extra
+            case Chain():
+                leaves = [scalar for _, scalar, _ in pattern.steps if isinstance(scalar, int)]
+                return self.costs("tensor_scalar", loops) + sum(map(self._below, (pattern.source, *leaves)))
+            case Pair():
+                return self.costs("tensor_tensor", loops) + sum(map(self._below, {pattern.left, pattern.right}))
+            case Triple():
+                set_ = self.costs("memset", 0) if self.number(pattern.scalar) is not None else 0.0
+                leaves = (pattern.source, pattern.scalar, pattern.other)
+                return self.costs("scalar_tensor_tensor", loops) + set_ + sum(map(self._below, leaves))
+            case Choice():
+                return self.costs("select", loops) + sum(map(self._below, set(pattern.operands)))
+            case Cast():
+                return self.costs("tensor_copy", loops) + self._below(pattern.source)
+            case Narrowed():
+                return self._choose(pattern.source)[0]
+
+    # patterns
+
+    def patterns(self, number: int) -> Iterator[Pattern]:
+        """All patterns whose root is an arithmetic node."""
+        term = self.term(number)
+        match term.op:
+            case "narrow":
+                source = term.operands[0]
+                made = self.term(source).op
+                if self.uses[source] == 1 and made and made not in ("widen", "narrow", "cast"):
+                    yield Narrowed(source)
+                else:
+                    yield Cast(source)
+            case "cast":
+                yield Cast(term.operands[0])
+            case "select":
+                a, b, c = term.operands
+                yield Choice((a, b, c))
+            case op if scalars.SCALAR_OPS[op].arity == 1:
+                yield from self.activations(op, term.operands[0])
+            case op:
+                yield from self.binary(op, *term.operands)
+
+    def activations(self, func: str, operand: int) -> Iterator[Activation]:
+        """``func`` of a node, with the scaling and the addition below it."""
+        outer = self.nest.nodes[operand].type
+        yield Activation(func, operand)
+        if not is_float(outer):
+            return
+        for source, scale in self.scaled(operand, outer):
+            if scale != 1:
+                yield Activation(func, source, scale)
+        term = self.inner(operand, outer)
+        if term is None or term.op not in ("add", "subtract"):
+            return
+        for position in (0, 1):
+            value, added = term.operands[position], term.operands[1 - position]
+            if not self.per_lane(added) or self.number(value) is not None or not is_float(self.nest.nodes[added].type):
+                continue
+            first, sign = (1, 1) if term.op == "add" else (1, -1) if position == 0 else (-1, 1)
+            if func in EVEN and sign < 0:
+                first, sign = -first, 1
+            constant = self.number(added)
+            for source, scale in self.scaled(value, outer):
+                if constant is not None:
+                    yield Activation(func, source, first * scale, sign * float(constant))
+                else:
+                    yield Activation(func, source, first * scale, lanes=added, sign=sign)
+
+    def scaled(self, number: int, outer: ir.Type) -> Iterator[tuple[int, float]]:
+        """The node as a number times another one."""
+        yield number, 1.0
+        term = self.inner(number, outer)
+        if term is None:
+            return
+        if term.op == "negate":
+            yield term.operands[0], -1.0
+        elif term.op in ("multiply", "divide"):
+            for position in (0, 1) if term.op == "multiply" else (0,):
+                constant = self.number(term.operands[1 - position])
+                if constant is None or self.number(term.operands[position]) is not None:
+                    continue
+                if term.op == "multiply":
+                    yield term.operands[position], float(constant)
+                elif is_power_of_two(float(constant)):
+                    yield term.operands[position], 1.0 / float(constant)
+
+    def binary(self, op: str, left: int, right: int) -> Iterator[Pattern]:
+        """One operation on two nodes, and what is computed on the way to its first one."""
+        if op == "max" and is_float(self.nest.nodes[left].type):
+            for value, number in ((left, right), (right, left)):
+                if self.number(number) == 0 and self.number(value) is None:
+                    yield from self.activations("relu", value)
+        mixed = is_float(self.nest.nodes[left].type) != is_float(self.nest.nodes[right].type)  # float to integer power
+        for value, other, reverse in ((left, right, False), (right, left, True)):
+            if reverse if mixed else self.number(value) is not None and self.number(other) is None:
+                continue
+            before = list(self.first_steps(value)) if value != other else []
+            if self.per_lane(other):
+                last = (op, other, reverse)
+                if self.support(value) - {self.lane} or not self.support(other) - {self.lane}:
+                    yield Chain(value, (last,))
+                yield from (Chain(source, (step, last)) for source, step in before)
+            elif not reverse or op in COMMUTATIVE:
+                for source, (first, scalar, swapped) in before:
+                    if isinstance(scalar, int) and (not swapped or first in COMMUTATIVE):
+                        yield Triple((first, op), source, scalar, other)
+        if mixed or (self.number(left) is None and self.number(right) is None):
+            yield Pair(op, left, right)
+
+    def first_steps(self, number: int) -> Iterator[tuple[int, tuple[str, int | float, bool]]]:
+        """The node as an operation of another one and a scalar."""
+        term = self.inner(number, self.nest.nodes[number].type)
+        if term is None:
+            return
+        if term.op == "negate":
+            yield term.operands[0], ("multiply", -1.0, False)
+        elif term.op == "reciprocal":
+            yield term.operands[0], ("divide", 1.0, True)
+        elif len(term.operands) > 1:
+            left, right = term.operands
+            for value, other, reverse in ((left, right, False), (right, left, True)):
+                same = self.nest.nodes[value].type == term.type == self.nest.nodes[other].type
+                if same and self.per_lane(other) and self.number(value) is None:
+                    yield value, (term.op, other, reverse)
+
+
+def is_float(type_: ir.Type) -> bool:
+    """Whether the engines compute on such elements in fp32."""
+    return isinstance(type_, ir.F32Type | ir.BF16Type | ir.F16Type)
+
+
+def is_power_of_two(value: float) -> bool:
+    """Whether division by ``value`` is exactly a product with its inverse, both being normal fp32 numbers."""
+    return abs(math.frexp(value)[0]) == 0.5 and abs(math.frexp(value)[1]) < 120
