@@ -152,6 +152,7 @@ def test_impossible_pins(made: tuple[Buffer, ...], message: str) -> None:
     assert caught.value.message == message
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("together", [1, 4])
 def test_thousands_of_buffers_take_no_quadratic_time(together: int) -> None:
     def seconds(count: int) -> float:

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 INPUT = Path(__file__).parent / "inputs" / "two-functions.mlir"
 HEAVY = ("torch", "numpy", "islpy", "ortools", "scipy", "pydantic", "rich")
@@ -22,6 +24,7 @@ def test_numpy_can_be_imported_after_start():
     subprocess.run([sys.executable, "-c", "import polystage.driver, numpy; numpy.zeros(1)"], check=True)
 
 
+@pytest.mark.long
 def test_start_to_finish_within_150_ms():
     # processor time: on an idle machine the wall time, on a busy one still ours
     command = [sys.executable, str(ROOT / "tools" / "polystage-opt"), str(INPUT), "--canonicalize", "-o", "/dev/null"]

@@ -31,9 +31,9 @@ def check(program: Program, strategy: str) -> None:
         run_pipeline(module, "remove-dead-nests", REGISTRY)
         assert np.array_equal(executed(module, program), program.output)
         before = ir.Operation.parse(module.get_asm()).operation
-        start = time.perf_counter()
+        start = time.process_time()
         run_pipeline(module, f"eliminate-copies{{strategy={strategy}}}", REGISTRY)
-        assert time.perf_counter() - start < SECONDS
+        assert time.process_time() - start < SECONDS
         run_pipeline(module, "verify-normal-form", REGISTRY)
         assert not eliminations.check(before, module, OPERATIONS).refusals
         assert np.array_equal(executed(module, program), program.output)
