@@ -13,6 +13,7 @@ from math import ceil, gcd, prod
 
 from torch_mlir import ir
 
+from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Access, Gather, Index, Linear, Load, Nest, Node
 from polystage.analysis.reductions import recurrence, reduction_of, sequential
@@ -99,6 +100,7 @@ class NestTiling:
     blocks: Mapping[int, int]
     single: frozenset[int]
     alignment: int
+    costs: EngineCosts
     # by pattern of loops; only remembers
     _slots: dict[tuple[bool, ...], tuple[Slot, ...]] = field(default_factory=dict[tuple[bool, ...], tuple[Slot, ...]])
 
@@ -133,7 +135,9 @@ class NestTiling:
     def _temporaries(self, loops: "PointLoops") -> int:
         if loops.pattern not in self._slots:
             nest, implementation = loops.nest(self.nest), loops.implementation(self.implementation)
-            self._slots[loops.pattern] = extra_slots(nest, implementation, selection_of(nest, implementation))
+            self._slots[loops.pattern] = extra_slots(
+                nest, implementation, selection_of(nest, implementation, self.costs)
+            )
         sizes = [
             1 if self.implementation.kind == "fold" and loop in self.nest.reduced else extent
             for loop, _, extent, _ in loops.kept
@@ -210,7 +214,8 @@ def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> N
         blocks[implementation.lane] = min(machine.lanes, machine.matrix.rows) if contracts else machine.lanes
     if implementation.rows is not None:
         blocks[implementation.rows] = min(machine.lanes, machine.matrix.columns)
-    selection_of(nest, implementation)
+    costs = EngineCosts.of(machine)
+    selection_of(nest, implementation, costs)
     return NestTiling(
         nest=nest,
         implementation=implementation,
@@ -218,6 +223,7 @@ def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> N
         blocks=blocks,
         single=sequential(nest),
         alignment=machine.alignment,
+        costs=costs,
     )
 
 
@@ -274,7 +280,7 @@ def _elements(dims: Sequence[FreeDim], sizes: Sequence[int]) -> int:
     return prod(dim.extent(sizes) for dim in dims)
 
 
-def selection_of(nest: Nest, implementation: Implementation) -> Selection | None:
+def selection_of(nest: Nest, implementation: Implementation, costs: EngineCosts) -> Selection | None:
     """The instructions of the nest's body; None for a contraction, which is one ``matmul``."""
     if implementation.kind == "contraction":
         return None
@@ -282,12 +288,12 @@ def selection_of(nest: Nest, implementation: Implementation) -> Selection | None
     if implementation.kind == "reduce":
         reduction = reduction_of(nest)
         assert reduction is not None
-        return select(nest, reduction.operand, lane=implementation.lane, result=None, loops=free)
+        return select(nest, reduction.operand, lane=implementation.lane, result=None, loops=free, costs=costs)
     loops = frozenset(d for d in free if d in nest.parallel or nest.extents[d] == 1)
     if nest.store.indirect:
-        return select(nest, nest.store.value, lane=implementation.lane, result=None, loops=loops)
+        return select(nest, nest.store.value, lane=implementation.lane, result=None, loops=loops, costs=costs)
     element = ir.MemRefType(nest.store.array.type).element_type
-    return select(nest, nest.store.value, lane=implementation.lane, result=element, loops=loops)
+    return select(nest, nest.store.value, lane=implementation.lane, result=element, loops=loops, costs=costs)
 
 
 def extra_slots(nest: Nest, implementation: Implementation, selection: Selection | None) -> tuple[Slot, ...]:

@@ -6,6 +6,7 @@ from math import prod
 
 from torch_mlir import ir
 
+from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
 from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function, read_nest
 from polystage.analysis.reductions import product_of, reduction_of
@@ -155,7 +156,7 @@ def _transfer(nest: Nest) -> None:
 
 def _elementwise(nest: Nest, implementation: Implementation, machine: Machine) -> None:
     """Every iteration by itself; reduced loops of a fold run one after another around the instructions."""
-    selection = selection_of(nest, implementation)
+    selection = selection_of(nest, implementation, EngineCosts.of(machine))
     assert selection is not None
     free = [d for d in range(len(nest.extents)) if d != implementation.lane]
     stepped = [d for d in free if d in nest.reduced]
@@ -222,7 +223,7 @@ def _with_temporaries(emitter: Emitter, parts: Parts, slots: Sequence[Slot], bod
 def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> None:
     """Evaluate, reduce along the free axis, and over a reduced lane loop by a product with ones."""
     reduction = reduction_of(nest)
-    selection = selection_of(nest, implementation)
+    selection = selection_of(nest, implementation, EngineCosts.of(machine))
     assert reduction is not None
     assert selection is not None
     lane = implementation.lane
