@@ -5,7 +5,6 @@ from torch_mlir import ir
 from polystage import dialects
 from polystage.analysis.nests import Nest, main_function, read_nest, top_nests
 
-
 _MODULES: list[ir.Module] = []  # a module dies with the last reference to it, and its nests with it
 
 
