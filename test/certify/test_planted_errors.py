@@ -103,6 +103,7 @@ ERRORS = {
     ),
     "scan-reads-another-element": Planted("scan", "add(t1[i], x[7 - i])", "add(t1[i + 1], x[7 - i])", "order"),
     "scan-not-started": Planted("scan", "1 | t1[0] = 0.0", "", "order"),
+    "input-as-storage": Planted("forward", "t1[i, j] = exp(x[j, i])", "x[j, i] = exp(x[j, i])", "argument"),
     "table-value-changed": Planted("table", "add(x[i], 0.0)", "add(x[i], 2.0)", "source"),
     "index-shifted": Planted("table", "index(8 - i)", "index(7 - i)", "output"),
     "certified-map-shifted": Planted("concat", "(d0, d1 + 3)", "(d0, d1 + 2)", "content"),

@@ -35,6 +35,7 @@ LAWS = {
     "origin": "every computing nest has an original",
     "missing": "a nest whose result is used is there",
     "bounds": "every access is inside of its array",
+    "argument": "outputs and arrays of its own are all that a program stores to",
     "output": "every element of every output has the same ultimate source",
     "content": "an element of an eliminated array is found where its certificate says",
     "domain": "the certificates of an array cover what is needed of it",
@@ -152,6 +153,10 @@ class _Checker:
         beyond = out_of_bounds(self.algebra, contents, nest)
         if beyond is not None:
             self.refuse("bounds", "nest", (nest.store.array, beyond), f"accesses '{beyond}' beyond its end", nest.op)
+            return
+        target = contents.arrays[nest.store.array]
+        if target.kind not in ("alloc", "output"):
+            self.refuse("argument", "nest", (target.name,), f"stores to the {target.kind} '{target.name}'", nest.op)
             return
         settling = Settling(self.algebra, contents, nest, self.originals)
         nest = settling.run() if self.sums else nest
