@@ -100,10 +100,13 @@ class Contents:
     def visible(self, array: ir.Value) -> list[tuple[Nest, Piece]] | None:
         """What each writer leaves in the end, as disjoint pieces."""
         found: list[tuple[Nest, Piece]] = []
-        for writer in self.program.writers_of(array):
+        gone = self.program.gone.get(array, [])
+        for writer in sorted((*self.program.writers_of(array), *gone), key=lambda n: n.order):
             piece = piece_of(writer)
             if piece is None:
                 return None
+            if writer in gone:
+                piece = Piece(piece.region, None, (), (), writer.order)
             rest: list[tuple[Nest, Piece]] = []
             for nest, old in found:
                 if (parts := subtract(old.region, piece.region)) is None:

@@ -131,6 +131,7 @@ class Eliminator:
                 if not writers:
                     continue
                 witnesses = list(self._witnesses(array, set(writers), how))
+                self.program.gone.setdefault(array, []).extend(writers)
                 for writer in writers:
                     self.program.remove(writer)
                     self.how.setdefault(writer.origin, witnesses[0].witness if witnesses else how)

@@ -81,6 +81,8 @@ class Program:
     places: list[ir.Operation] = field(default_factory=list)
     """The operations of the function as read; a nest's ``order`` begins with its position here."""
     removed: list[Nest] = field(default_factory=list)
+    gone: dict[ir.Value, list[Nest]] = field(default_factory=dict)
+    """Array -> removed writers of parts that no code reads; what they hid stays hidden."""
     stamps: dict[ir.Value, int] = field(default_factory=dict)
     """Array -> a number that grows when its writers change."""
 
