@@ -2,7 +2,7 @@
 
 func.func @main(%a: memref<8x8xf32> {polystage.name = "a", polystage.kind = "input"},
                 %b: memref<8x8xf32> {polystage.name = "b", polystage.kind = "output"}) {
-  // expected-error @below {{nest that stores 'b' needs 28 bytes of SBUF per lane with its smallest tile, tiny has 16; choose --sbuf 224 or more}}
+  // expected-error @below {{nest that stores 'b' needs 24 bytes of SBUF per lane with its smallest tile, tiny has 16; choose --sbuf 192 or more}}
   affine.for %i = 0 to 8 {
     affine.for %j = 0 to 8 {
       %0 = affine.load %a[%i, %j] : memref<8x8xf32>

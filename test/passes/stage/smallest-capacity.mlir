@@ -1,9 +1,9 @@
 // The capacity that the error names is enough, and every byte of it is used.
-// RUN: not polystage-opt --set-target="name=tiny sbuf=216" --stage %s 2>&1 | FileCheck %s --check-prefix=ERROR
-// RUN: polystage-opt --set-target="name=tiny sbuf=224" --stage --lower-to-npu --allocate %s | FileCheck %s
+// RUN: not polystage-opt --set-target="name=tiny sbuf=184" --stage %s 2>&1 | FileCheck %s --check-prefix=ERROR
+// RUN: polystage-opt --set-target="name=tiny sbuf=192" --stage --lower-to-npu --allocate %s | FileCheck %s
 
-// ERROR: nest that stores 'b' needs 28 bytes of SBUF per lane with its smallest tile, tiny has 24; choose --sbuf 224 or more
-// CHECK: npu.sbuf_peak = 28 : i64
+// ERROR: nest that stores 'b' needs 24 bytes of SBUF per lane with its smallest tile, tiny has 20; choose --sbuf 192 or more
+// CHECK: npu.sbuf_peak = 24 : i64
 func.func @main(%a: memref<8x8xf32> {polystage.name = "a", polystage.kind = "input"},
                 %b: memref<8x8xf32> {polystage.name = "b", polystage.kind = "output"}) {
   affine.for %i = 0 to 8 {
