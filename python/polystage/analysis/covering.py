@@ -151,6 +151,11 @@ class Covering:
 
     def best(self, number: int) -> Pattern:
         """The pattern that computes node ``number``."""
+        if not self._best:
+            for each in sorted(self.uses):  # operands come first, so that no recursion goes deep
+                self.support(each)
+                if self.term(each).op not in ("", "widen"):
+                    self._choose(each)
         return self._choose(number)[1]
 
     # the graph
