@@ -1,8 +1,9 @@
 """Compiles a program level by level and runs it after each, to compare what it computes."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,47 @@ LEVER = re.compile(r"choose --sbuf (\d+)")
 
 @dataclass(frozen=True)
 class Flow:
-    """How to compile: the target, and whether every pass gets its input as text."""
+    """How to compile: the target, its SBUF, and whether every pass gets its input as text.
+
+    ``choices`` pick one of the legal implementations for each nest (modulo their number); empty takes the cheapest.
+    """
 
     target: str
     sbuf: str | None = None
     as_text: bool = False
-    choose: Callable[[int], int] | None = None
+    choices: tuple[int, ...] = ()
 
-    def set_target(self) -> str:
-        return f"set-target{{name={self.target}{f' sbuf={self.sbuf}' if self.sbuf else ''}}}"
+    def placed(self, text: str) -> ir.Module:
+        """The program with an implementation for each nest."""
+        sbuf = f" sbuf={self.sbuf}" if self.sbuf else ""
+        module = self.run(parse(text), f"set-target{{name={self.target}{sbuf}}}", "refine-domains", "map-banks")
+        if self.choices:
+            with module.context, ir.Location.unknown():
+                loops = top_nests(main_function(module.operation))
+                for loop, choice in zip(loops, cycle(self.choices), strict=False):
+                    legal = list(candidates(read_nest(loop)))
+                    loop.attributes[ATTRIBUTE] = legal[choice % len(legal)].to_attribute()
+        return module
+
+    def staged(self, text: str) -> ir.Module:
+        """The program on tile buffers; where SBUF is too small, with the capacity that the error names."""
+        module = self.placed(text)
+        try:
+            return self.run(module, "stage")
+        except PassFailure as failure:
+            found = [LEVER.search(each.message) for each in failure.diagnostics]
+            named = [match[1] for match in found if match]
+            if not named:
+                raise
+            larger = replace(self, sbuf=named[0])
+            return larger.run(larger.placed(text), "stage")
+
+    def run(self, module: ir.Module, *passes: str) -> ir.Module:
+        """The module after each of ``passes``."""
+        for name in passes:
+            run_pipeline(module.operation, name, REGISTRY)
+            module = parse(assembly(module)) if self.as_text else module
+        return module
 
 
 def parse(text: str) -> ir.Module:
@@ -44,21 +77,9 @@ def parse(text: str) -> ir.Module:
         return ir.Module.parse(text)
 
 
-def run_pass(module: ir.Module, pipeline: str, as_text: bool) -> ir.Module:
-    """The module after ``pipeline``, through text if asked for."""
-    run_pipeline(module.operation, pipeline, REGISTRY)
-    return parse(module.operation.get_asm(enable_debug_info=False)) if as_text else module
-
-
-def placed(text: str, flow: Flow) -> ir.Module:
-    """The program with an implementation for each nest: the cheapest, or with ``choose`` one of the candidates."""
-    module = run_pass(parse(text), f"{flow.set_target()},refine-domains,map-banks", flow.as_text)
-    if flow.choose is not None:
-        with module.context, ir.Location.unknown():
-            for loop in top_nests(main_function(module.operation)):
-                legal = list(candidates(read_nest(loop)))
-                loop.attributes[ATTRIBUTE] = legal[flow.choose(len(legal))].to_attribute()
-    return module
+def assembly(module: ir.Module) -> str:
+    """The module as text."""
+    return module.operation.get_asm(enable_debug_info=False)
 
 
 def interpret(module: ir.Module, args: Sequence[Array]) -> list[Array]:
@@ -74,12 +95,6 @@ def execute(module: ir.Module, args: Sequence[Array]) -> list[Array]:
     npu.execute(module.operation, mine, listeners=[counter])
     assert counter.counts() == predict(module.operation)
     return mine
-
-
-def needed_sbuf(failure: PassFailure) -> int | None:
-    """The capacity that an error about a too small SBUF names."""
-    found = [LEVER.search(each.message) for each in failure.diagnostics]
-    return next((int(match[1]) for match in found if match), None)
 
 
 def assert_same(got: Sequence[Array], wanted: Sequence[Array], *, exact: bool) -> None:

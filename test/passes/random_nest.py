@@ -263,6 +263,11 @@ class Nest:
                 )
             case "select":
                 return self.select(type_, depth, bound, loops)
+            case "smooth" if self.builder.chance(2):
+                a = self.expression(type_, depth, min(bound, 30), loops, True)
+                b = self.op(f"math.absf {self.expression(type_, depth, 30, loops, True).name} : {type_}", type_, 30)
+                b = self.op(f"arith.addf {b.name}, {self.builder.constant(type_, 1)} : {type_}", type_, 31)
+                return self.op(f"arith.divf {a.name}, {b.name} : {type_}", type_, a.bound, False)
             case "smooth":
                 a = self.expression(type_, depth, min(bound, 30), loops, True)
                 name = self.builder.pick("tanh", "sin", "cos", "erf", "atan")
