@@ -10,6 +10,7 @@ from torch_mlir import ir
 
 from polystage import dialects, machine
 from polystage.analysis.covering import EQUAL_ENGINES, Covering, EngineCosts, Pattern
+from polystage.analysis.expressions import Graph
 from polystage.analysis.nests import Nest, main_function, read_nest, top_nests
 from polystage.analysis.selection import Selection, select
 from polystage.interp import affine, npu
@@ -108,7 +109,7 @@ def coverings(covering: Covering, number: int) -> Iterator[float]:
     """The cost of every way to cover the tree of a node."""
     for pattern in covering.patterns(number):
         own = covering._cost(number, pattern) - sum(map(covering._below, leaves(pattern)))  # pyright: ignore[reportPrivateUsage]
-        trees = [leaf for leaf in leaves(pattern) if covering.term(leaf).op and covering.uses[leaf] == 1]
+        trees = [leaf for leaf in leaves(pattern) if covering.graph.term(leaf).op and covering.graph.uses[leaf] == 1]
         for costs in product(*(coverings(covering, leaf) for leaf in trees)):
             yield own + sum(costs)
 
@@ -117,7 +118,7 @@ def leaves(pattern: Pattern) -> set[int]:
     """Nodes that the pattern leaves to others."""
     found = set[int]()
     for key, value in vars(pattern).items():
-        if key in ("source", "left", "right", "scalar", "other", "lanes") and value is not None:
+        if key in ("source", "left", "right", "scalar", "other", "lanes"):
             found.add(value)
         elif key in ("steps", "operands"):
             found |= {each[1] if isinstance(each, tuple) else each for each in value}
@@ -132,7 +133,7 @@ def test_the_covering_is_the_cheapest_of_all(name: str, costs: EngineCosts) -> N
     module = module_of(FORMS[name][0])
     nest = nest_of(module)
     with module.context:
-        covering = Covering(nest, [nest.store.value], 0, costs)
+        covering = Covering(Graph(nest, [nest.store.value], 0), costs)
         chosen = covering._cost(nest.store.value, covering.best(nest.store.value))  # pyright: ignore[reportPrivateUsage]
         assert chosen == pytest.approx(min(coverings(covering, nest.store.value)))
 

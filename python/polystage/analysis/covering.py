@@ -14,28 +14,19 @@ Not handled: reassociation, distribution, and values that two instructions would
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from torch_mlir import ir
 
-from polystage.analysis.nests import Constant, Gather, Index, Load, Nest, Scalar
-from polystage.analysis.reductions import WIDENING
+from polystage.analysis.expressions import Graph, is_float
 from polystage.dialects.npu import ENGINE, scalars
 from polystage.machine import Machine
 
-DECIDED = {scalars.CMPF_PREDICATES.index("false"): 0, scalars.CMPF_PREDICATES.index("true"): 1}
-"""Comparisons that are constants."""
 COMMUTATIVE = frozenset({"add", "multiply", "max", "min", "maxnum", "minnum"})
 EVEN = frozenset({"square", "abs", "cos", "cosh"})
 NOMINAL = 256
 """Iterations that every free loop counts for."""
-
-
-class NotSelectableError(Exception):
-    """An operation that no instruction performs."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +53,6 @@ class EngineCosts:
 
 EQUAL_ENGINES = EngineCosts(dict.fromkeys(("vector", "scalar"), 60.0), dict.fromkeys(("vector", "scalar"), 1.0))
 """For selections without a target: an instruction costs 60 elements."""
-
-
-@dataclass(frozen=True)
-class Term:
-    """A node as instructions see it: ``op`` is an operation of the engines, or ``select``, ``cast``, ``widen``,
-    ``narrow``; "" is a value that no arithmetic makes.
-    """
-
-    op: str
-    operands: tuple[int, ...]
-    type: ir.Type
 
 
 @dataclass(frozen=True)
@@ -142,136 +122,20 @@ Pattern = Activation | Chain | Pair | Triple | Choice | Cast | Narrowed
 
 
 class Covering:
-    """The best pattern of every node of a body; ``roots`` are the nodes that are wanted."""
+    """The best pattern of every node of a graph."""
 
-    def __init__(self, nest: Nest, roots: Sequence[int], lane: int | None, costs: EngineCosts) -> None:
-        self.nest, self.roots, self.lane, self.costs = nest, tuple(roots), lane, costs
-        self.terms: dict[int, Term] = {}
+    def __init__(self, graph: Graph, costs: EngineCosts) -> None:
+        self.graph, self.costs = graph, costs
         self._best: dict[int, tuple[float, Pattern]] = {}
 
     def best(self, number: int) -> Pattern:
         """The pattern that computes node ``number``."""
         if not self._best:
-            for each in sorted(self.uses):  # operands come first, so that no recursion goes deep
-                self.support(each)
-                if self.term(each).op not in ("", "widen"):
+            for each in sorted(self.graph.uses):  # operands come first, so that no recursion goes deep
+                self.graph.support(each)
+                if self.graph.term(each).op not in ("", "widen"):
                     self._choose(each)
         return self._choose(number)[1]
-
-    # the graph
-
-    @cached_property
-    def uses(self) -> Counter[int]:
-        """How many nodes use each node, counting only what is needed."""
-        counts, seen, pending = Counter(self.roots), set[int](), list(self.roots)
-        while pending:
-            number = pending.pop()
-            if number in seen:
-                continue
-            seen.add(number)
-            operands = list(dict.fromkeys(self.operands(number)))
-            counts.update(operands)
-            pending.extend(operands)
-        return counts
-
-    def operands(self, number: int) -> tuple[int, ...]:
-        """Nodes that a node is computed from."""
-        node = self.nest.nodes[number]
-        if isinstance(node, Gather):
-            return tuple(index for index in node.indices if isinstance(index, int))
-        return self.term(number).operands
-
-    def term(self, number: int) -> Term:
-        """What instructions see of a node."""
-        if number not in self.terms:
-            node = self.nest.nodes[number]
-            self.terms[number] = self._term(node) if isinstance(node, Scalar) else Term("", (), node.type)
-        return self.terms[number]
-
-    def _term(self, node: Scalar) -> Term:
-        if node.name == "arith.cmpf" and node.predicate in DECIDED:
-            return Term("", (), node.type)
-        if node.name in WIDENING:
-            return Term("widen", node.operands, node.type)
-        if node.name == "arith.truncf":
-            return Term("narrow", node.operands, node.type)
-        if node.name == "arith.select":
-            return self._extremum(node) or Term("select", node.operands, node.type)
-        element = str(self.element(node.operands[0]))
-        if scalars.cast_is_copy(node.name, element, str(node.type)):
-            return Term("cast", node.operands, node.type)
-        name = scalars.instruction_op(node.name, node.predicate, element)
-        if name is None:
-            raise NotSelectableError(f"{node.name} on {element} has no instruction")
-        if is_float(node.type):
-            if name == "multiply" and node.operands[0] == node.operands[1]:
-                return Term("square", node.operands[:1], node.type)
-            if name == "divide" and self.number(node.operands[0]) == 1:
-                return Term("reciprocal", node.operands[1:], node.type)
-        return Term(name, node.operands, node.type)
-
-    def _extremum(self, node: Scalar) -> Term | None:
-        """``select(a > c, a, c)`` with a number c as the extremum of a and c that treats NaN alike."""
-        test, *values = (self.nest.nodes[operand] for operand in node.operands)
-        if not isinstance(test, Scalar) or test.name != "arith.cmpf" or test.predicate is None:
-            return None
-        _, taken, other = node.operands
-        if {taken, other} != set(test.operands) or taken == other:
-            return None
-        numbers = [value.value for value in values if isinstance(value, Constant)]
-        predicate = scalars.CMPF_PREDICATES[test.predicate]
-        if len(numbers) != 1 or math.isnan(numbers[0]) or predicate[1:] not in ("gt", "ge", "lt", "le"):
-            return None
-        greater = predicate[1] == "g"
-        if test.operands[0] == other:
-            greater = not greater
-        nan_taken = taken if predicate[0] == "u" else other
-        propagates = not isinstance(self.nest.nodes[nan_taken], Constant)
-        name = ("max" if greater else "min") + ("" if propagates else "num")
-        return Term(name, (taken, other), node.type)
-
-    def element(self, number: int) -> ir.Type:
-        """Element type of a node as instructions see it: indices are i32."""
-        type_ = self.nest.nodes[number].type
-        return ir.IntegerType.get_signless(32) if isinstance(type_, ir.IndexType) else type_
-
-    def number(self, node: int) -> float | int | None:
-        """The value of a constant."""
-        found = self.nest.nodes[node]
-        if isinstance(found, Scalar) and found.name == "arith.cmpf" and found.predicate is not None:
-            return DECIDED.get(found.predicate)
-        return found.value if isinstance(found, Constant) else None
-
-    def support(self, number: int) -> frozenset[int]:
-        """Loops that a value depends on."""
-        if number not in self._supports:
-            node = self.nest.nodes[number]
-            match node:
-                case Load():
-                    found = node.access.support
-                case Index():
-                    found = node.value.support
-                case Gather():
-                    linear = [index.support for index in node.indices if not isinstance(index, int)]
-                    found = frozenset[int]().union(*linear, *(self.support(k) for k in self.operands(number)))
-                case _:
-                    found = frozenset[int]().union(*(self.support(k) for k in self.operands(number)))
-            self._supports[number] = found
-        return self._supports[number]
-
-    @cached_property
-    def _supports(self) -> dict[int, frozenset[int]]:
-        return {}
-
-    def per_lane(self, number: int) -> bool:
-        """Whether a value is a number, or one number per lane."""
-        return not self.support(number) - {self.lane}
-
-    def inner(self, number: int, outer: ir.Type) -> Term | None:
-        """A node that an instruction of element type ``outer`` may compute on the way: arithmetic, used once."""
-        term = self.term(number)
-        known = term.op in scalars.SCALAR_OPS and number not in self.roots and self.uses[number] == 1
-        return term if known and is_float(term.type) and term.type == outer else None
 
     # choosing
 
@@ -283,13 +147,13 @@ class Covering:
 
     def _below(self, number: int) -> float:
         """Cost of what is computed for one leaf alone."""
-        term = self.term(number)
-        if self.uses[number] > 1 or not term.op:
+        term = self.graph.term(number)
+        if self.graph.uses[number] > 1 or not term.op:
             return 0.0
         return self._below(term.operands[0]) if term.op == "widen" else self._choose(number)[0]
 
     def _cost(self, number: int, pattern: Pattern) -> float:
-        loops = len(self.support(number) - {self.lane})
+        loops = len(self.graph.support(number) - {self.graph.lane})
         match pattern:
             case Activation():
                 extra = 0.0
@@ -302,7 +166,7 @@ class Covering:
             case Pair():
                 return self.costs("tensor_tensor", loops) + sum(map(self._below, {pattern.left, pattern.right}))
             case Triple():
-                set_ = self.costs("memset", 0) if self.number(pattern.scalar) is not None else 0.0
+                set_ = self.costs("memset", 0) if self.graph.number(pattern.scalar) is not None else 0.0
                 leaves = (pattern.source, pattern.scalar, pattern.other)
                 return self.costs("scalar_tensor_tensor", loops) + set_ + sum(map(self._below, leaves))
             case Choice():
@@ -316,12 +180,12 @@ class Covering:
 
     def patterns(self, number: int) -> Iterator[Pattern]:
         """All patterns whose root is an arithmetic node."""
-        term = self.term(number)
+        term = self.graph.term(number)
         match term.op:
             case "narrow":
                 source = term.operands[0]
-                made = self.term(source).op
-                if self.uses[source] == 1 and made and made not in ("widen", "narrow", "cast"):
+                made = self.graph.term(source).op
+                if self.graph.uses[source] == 1 and made and made not in ("widen", "narrow", "cast"):
                     yield Narrowed(source)
                 else:
                     yield Cast(source)
@@ -337,24 +201,24 @@ class Covering:
 
     def activations(self, func: str, operand: int) -> Iterator[Activation]:
         """``func`` of a node, with the scaling and the addition below it."""
-        outer = self.nest.nodes[operand].type
+        outer = self.graph.nest.nodes[operand].type
         yield Activation(func, operand)
         if not is_float(outer):
             return
         for source, scale in self.scaled(operand, outer):
             if scale != 1:
                 yield Activation(func, source, scale)
-        term = self.inner(operand, outer)
+        term = self.graph.inner(operand, outer)
         if term is None or term.op not in ("add", "subtract"):
             return
         for position in (0, 1):
             value, added = term.operands[position], term.operands[1 - position]
-            if not self.per_lane(added) or self.number(value) is not None or not is_float(self.nest.nodes[added].type):
+            if not self.graph.per_lane(added) or self.graph.number(value) is not None or not self.graph.is_float(added):
                 continue
             first, sign = (1, 1) if term.op == "add" else (1, -1) if position == 0 else (-1, 1)
             if func in EVEN and sign < 0:
                 first, sign = -first, 1
-            constant = self.number(added)
+            constant = self.graph.number(added)
             for source, scale in self.scaled(value, outer):
                 if constant is not None:
                     yield Activation(func, source, first * scale, sign * float(constant))
@@ -364,15 +228,15 @@ class Covering:
     def scaled(self, number: int, outer: ir.Type) -> Iterator[tuple[int, float]]:
         """The node as a number times another one."""
         yield number, 1.0
-        term = self.inner(number, outer)
+        term = self.graph.inner(number, outer)
         if term is None:
             return
         if term.op == "negate":
             yield term.operands[0], -1.0
         elif term.op in ("multiply", "divide"):
             for position in (0, 1) if term.op == "multiply" else (0,):
-                constant = self.number(term.operands[1 - position])
-                if constant is None or self.number(term.operands[position]) is not None:
+                constant = self.graph.number(term.operands[1 - position])
+                if constant is None or self.graph.number(term.operands[position]) is not None:
                     continue
                 if term.op == "multiply":
                     yield term.operands[position], float(constant)
@@ -381,30 +245,30 @@ class Covering:
 
     def binary(self, op: str, left: int, right: int) -> Iterator[Pattern]:
         """One operation on two nodes, and what is computed on the way to its first one."""
-        if op == "max" and is_float(self.nest.nodes[left].type):
+        if op == "max" and self.graph.is_float(left):
             for value, number in ((left, right), (right, left)):
-                if self.number(number) == 0 and self.number(value) is None:
+                if self.graph.number(number) == 0 and self.graph.number(value) is None:
                     yield from self.activations("relu", value)
-        mixed = is_float(self.nest.nodes[left].type) != is_float(self.nest.nodes[right].type)  # float to integer power
+        mixed = self.graph.is_float(left) != is_float(self.graph.nest.nodes[right].type)  # float to integer power
         for value, other, reverse in ((left, right, False), (right, left, True)):
-            if reverse if mixed else self.number(value) is not None and self.number(other) is None:
+            if reverse if mixed else self.graph.number(value) is not None and self.graph.number(other) is None:
                 continue
             before = list(self.first_steps(value)) if value != other else []
-            if self.per_lane(other):
+            if self.graph.per_lane(other):
                 last = (op, other, reverse)
-                if self.support(value) - {self.lane} or not self.support(other) - {self.lane}:
+                if self.graph.support(value) - {self.graph.lane} or not self.graph.support(other) - {self.graph.lane}:
                     yield Chain(value, (last,))
                 yield from (Chain(source, (step, last)) for source, step in before)
             elif not reverse or op in COMMUTATIVE:
                 for source, (first, scalar, swapped) in before:
                     if isinstance(scalar, int) and (not swapped or first in COMMUTATIVE):
                         yield Triple((first, op), source, scalar, other)
-        if mixed or (self.number(left) is None and self.number(right) is None):
+        if mixed or (self.graph.number(left) is None and self.graph.number(right) is None):
             yield Pair(op, left, right)
 
     def first_steps(self, number: int) -> Iterator[tuple[int, tuple[str, int | float, bool]]]:
         """The node as an operation of another one and a scalar."""
-        term = self.inner(number, self.nest.nodes[number].type)
+        term = self.graph.inner(number, self.graph.nest.nodes[number].type)
         if term is None:
             return
         if term.op == "negate":
@@ -414,14 +278,9 @@ class Covering:
         elif len(term.operands) > 1:
             left, right = term.operands
             for value, other, reverse in ((left, right, False), (right, left, True)):
-                same = self.nest.nodes[value].type == term.type == self.nest.nodes[other].type
-                if same and self.per_lane(other) and self.number(value) is None:
+                same = self.graph.nest.nodes[value].type == term.type == self.graph.nest.nodes[other].type
+                if same and self.graph.per_lane(other) and self.graph.number(value) is None:
                     yield value, (term.op, other, reverse)
-
-
-def is_float(type_: ir.Type) -> bool:
-    """Whether the engines compute on such elements in fp32."""
-    return isinstance(type_, ir.F32Type | ir.BF16Type | ir.F16Type)
 
 
 def is_power_of_two(value: float) -> bool:

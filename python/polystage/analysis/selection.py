@@ -24,12 +24,11 @@ from polystage.analysis.covering import (
     Covering,
     EngineCosts,
     Narrowed,
-    NotSelectableError,
     Pair,
     Pattern,
     Triple,
-    is_float,
 )
+from polystage.analysis.expressions import Graph, NotSelectableError, is_float
 from polystage.analysis.nests import Constant, Gather, Index, Linear, Load, Nest, Scalar
 from polystage.analysis.reductions import WIDENING
 from polystage.dialects.npu import element_bytes
@@ -147,7 +146,7 @@ def select(
     it the value stays where it falls: a tile buffer if it is a plain load, else a temporary.
     """
     roots = [node, *(index for index in nest.store.indices if isinstance(index, int))]
-    writer = _Writer(nest, lane, Covering(nest, roots, lane, costs))
+    writer = _Writer(nest, lane, Covering(Graph(nest, roots, lane), costs))
     if nest.store.indirect:
         value = writer.converted(writer.emit(node), ir.MemRefType(nest.store.array.type).element_type).operand
     elif result is None:
@@ -186,7 +185,7 @@ class _Writer:
                 case Scalar() if node.name in WIDENING:
                     inner = self.emit(node.operands[0])
                     value = _Value(inner.operand, node.type, inner.support)
-                case Scalar() if (decided := self.covering.number(number)) is not None:
+                case Scalar() if (decided := self.covering.graph.number(number)) is not None:
                     value = _Value(Immediate(decided), node.type, frozenset())
                 case Scalar():
                     value = self.pattern(self.covering.best(number), number, node.type, into)
@@ -284,7 +283,7 @@ class _Writer:
         return self.step(op, self.place(number, type_, into), sources, **details)
 
     def place(self, number: int, type_: ir.Type, into: _Value | None) -> _Value:
-        return self.target(into, type_, self.covering.support(number))
+        return self.target(into, type_, self.covering.graph.support(number))
 
     def activation(self, pattern: Activation, number: int, type_: ir.Type, into: _Value | None) -> _Value:
         sources = [self.tensor(self.emit(pattern.source)).operand]
