@@ -1,5 +1,6 @@
 """Split iteration domains until every access is a linear function of the induction variables."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -285,16 +286,16 @@ class _Body:
 
     def unfold(self, whole: frozenset[int]) -> list[ir.Operation]:
         """Copy what is loaded through a division of loops in ``whole`` into arrays indexed by loops; the copies."""
-        copies = list[ir.Operation]()
+        copies, stored = list[ir.Operation](), self.store.operands[1]
         for op, access, operands in list(self.accesses):
             folded = op.name == "affine.load" and not _is_linear(access) and bool(whole & set(operands))
-            if not folded or op.operands[0] == self.store.operands[1]:
+            if not folded or op.operands[0] == stored:
                 continue
             array, loops = op.operands[0], sorted(set(operands))
             element = ir.MemRefType(array.type).element_type
             type_ = ir.MemRefType.get([self.extents[loop] for loop in loops], element)
             with ir.InsertionPoint(self.loop), op.location:
-                copy = affine.alloc(type_, f"{array_name(array)}.unfolded{len(copies)}")
+                copy = affine.alloc(type_, _fresh_name(self.loop, f"{array_name(array)}.unfolded"))
                 with affine.nest(type_.shape) as ivs:
                     moved = dict(zip(loops, ivs, strict=True))
                     value = affine.load(array, access, [moved[loop] for loop in operands])
@@ -368,6 +369,13 @@ def _is_reduction(accumulator: ir.Value, total: ir.Value) -> bool:
     if isinstance(root, ir.Block) or root.name not in COMBINING:
         return False
     return [use.owner for use in accumulator.uses] == [root]
+
+
+def _fresh_name(loop: ir.Operation, stem: str) -> str:
+    """``stem`` and a number that makes it the name of no array allocated beside ``loop``."""
+    taken = [op.operation for op in loop.block.operations if op.operation.name == "memref.alloc"]
+    names = {array_name(op.results[0]) for op in taken}
+    return next(name for name in (f"{stem}{k}" for k in itertools.count()) if name not in names)
 
 
 def _loop_of(iv: ir.Value) -> ir.Operation:

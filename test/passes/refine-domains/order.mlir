@@ -7,17 +7,22 @@
 // CHECK: affine.for %{{.*}} = 0 to 2
 // CHECK-NEXT: affine.for %{{.*}} = 0 to 4
 // CHECK: affine.store %{{.*}}, %[[COPY]]
-// CHECK: affine.for %[[I:.*]] = 0 to 8
+// CHECK: %[[OTHER:.*]] = memref.alloc() {polystage.name = "a.unfolded1"} : memref<8xf32>
+// CHECK: affine.store %{{.*}}, %[[OTHER]]
+// CHECK: affine.for %[[I:[a-z0-9]+]] = 0 to 8
 // CHECK-DAG: affine.load %arg1[%[[I]]]
 // CHECK-DAG: affine.load %[[COPY]][%[[I]]]
+// CHECK-DAG: affine.load %[[OTHER]][%[[I]]]
 // CHECK: affine.store %{{.*}}, %arg1[%[[I]] + 1]
 // CHECK-NOT: affine.for
 func.func @main(%a: memref<2xf32> {polystage.name = "a"}, %b: memref<9xf32> {polystage.name = "b"}) {
   affine.for %i = 0 to 8 {
     %0 = affine.load %b[%i] : memref<9xf32>
     %1 = affine.load %a[%i floordiv 4] : memref<2xf32>
-    %2 = arith.addf %0, %1 : f32
-    affine.store %2, %b[%i + 1] : memref<9xf32>
+    %2 = affine.load %a[%i mod 2] : memref<2xf32>
+    %3 = arith.addf %0, %1 : f32
+    %4 = arith.addf %2, %3 : f32
+    affine.store %4, %b[%i + 1] : memref<9xf32>
   }
   return
 }
