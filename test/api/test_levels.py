@@ -12,8 +12,9 @@ from polystage import Compiled, zoo
 MODELS = ("tiny_cnn", "tiny_attention")
 # level -> the rest of the pipeline
 REST = {
-    "linalg": ["--lower-to-affine", "--set-target=name=tiny", "--to-placed", "--to-npu"],
-    "affine": ["--to-placed", "--to-npu"],
+    "linalg": ["--lower-to-affine", "--set-target=name=tiny", "--optimize", "--to-placed", "--to-npu"],
+    "affine": ["--optimize", "--to-placed", "--to-npu"],
+    "optimized": ["--to-placed", "--to-npu"],
     "placed": ["--to-npu"],
     "npu": [],
 }
