@@ -101,7 +101,7 @@ class _Functions:
         """The name of a function that does what ``op`` does."""
         function = _function(self._at, f"step_{len(self._names)}", op)
         name = function.name.value
-        text = function.operation.get_asm(assume_verified=True).replace(name, "", 1)
+        text = function.operation.get_asm(assume_verified=True, use_local_scope=True).replace(name, "", 1)
         known = self._names.setdefault(text, name)
         if known != name:
             function.operation.erase()
