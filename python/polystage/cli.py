@@ -6,6 +6,7 @@ or a failed check, 2 a malformed command line. A traceback is a bug of polystage
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,7 @@ def _add_compile(commands: "Commands") -> None:
     add("--strategy", metavar="PASS=NAME", action="append", default=[], help="strategy of a pass (repeatable)")
     add("--dtype", choices=("f32", "bf16", "f16"), help="cast the model's floating-point tensors first")
     add("--check", action="store_true", help="execute and compare with PyTorch eager")
+    add("--certify", action="store_true", help="prove every eliminated copy and print a line for each")
     add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
     add("--emit", metavar="LEVEL", choices=LEVELS, help=f"print the IR of a level: {', '.join(LEVELS)}")
     add("-o", "--output", metavar="DIR", type=Path, help="save the compiled program, for polystage run")
@@ -127,7 +129,21 @@ def _deliver(compiled: "Compiled", arguments: argparse.Namespace) -> int:
     if arguments.emit:
         print(compiled.module(arguments.emit))
     table.show(report, Console(stderr=True) if arguments.emit else None)
-    return 0 if _sound(report) else 1
+    proved = not arguments.certify or _certify(compiled)
+    return 0 if proved and _sound(report) else 1
+
+
+def _certify(compiled: "Compiled") -> bool:
+    """Prove the eliminations and print a line for each; whether all of them hold."""
+    begin = time.perf_counter()
+    verdict = compiled.certify()
+    for certificate in verdict.proved:
+        print(f"proved: {certificate}")
+    for refusal in verdict.refusals:
+        print(f"refused: {refusal}", file=sys.stderr)
+    seconds = time.perf_counter() - begin
+    print(f"{len(verdict.proved)} certificates proved, {len(verdict.refusals)} refused, in {seconds:.2f} s")
+    return verdict.holds
 
 
 def _sound(report: "Report") -> bool:

@@ -17,6 +17,7 @@ from polystage.pipeline.text import Element, parse_elements
 
 OnStage = Callable[[str], None]
 REGISTRY = Registry("polystage.passes")
+_BETWEEN = {"hoist-parameters": "hoisted", "remove-dead-nests": "copy-free"}  # what a certificate is proved between
 _LEVELS = (("optimized", "optimize"), ("placed", "to-placed"), ("npu", "to-npu"))
 
 
@@ -46,7 +47,7 @@ def plan(target: str, sbuf: int | None, strategies: Mapping[str, str]) -> tuple[
     ]
     for level, steps in elements.items():
         chosen = [_with_strategy(step, strategies) for step in steps]
-        stages += [Stage(step.name, str(step)) for step in chosen[:-1]]
+        stages += [Stage(step.name, str(step), _BETWEEN.get(step.name)) for step in chosen[:-1]]
         stages.append(Stage(chosen[-1].name, str(chosen[-1]), level))
     return tuple(stages)
 

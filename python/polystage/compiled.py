@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch_mlir import ir
@@ -15,6 +15,9 @@ from polystage.report import measure
 from polystage.report.report import Check, Report
 from polystage.report.tolerance import UNIT_ROUNDOFF, difference, rounding_steps, tolerance
 from polystage.signature import Array, Binding, Signature
+
+if TYPE_CHECKING:
+    from polystage.certify.eliminations import Verdict
 
 
 class Compiled:
@@ -43,7 +46,10 @@ class Compiled:
         self._reference = reference
 
     def module(self, level: str = "npu") -> ir.Operation:
-        """The IR of a level: "linalg", "affine", "optimized", "placed" or "npu". Weights are arguments, so it prints small."""
+        """The IR of a level: "linalg", "affine", "optimized", "placed" or "npu"; without weights, so it prints small.
+
+        "hoisted" and "copy-free" lie between affine and optimized: what `certify` compares.
+        """
         if level not in self._levels:
             raise UserError(f"no level '{level}'; this program has {', '.join(self._levels)}")
         return self._levels[level]
@@ -97,6 +103,14 @@ class Compiled:
         seconds = self.report.run_seconds and replace(self.report.run_seconds, pytorch=expected.seconds)
         self.report = replace(self.report, check=check, run_seconds=seconds)
         return self.report
+
+    def certify(self) -> "Verdict":
+        """Prove every elimination of a copy anew, from the IR before and after; shares no code with the pass."""
+        from polystage.certify import eliminations
+
+        before = self.module("hoisted")
+        with before.context:
+            return eliminations.check(before, self.module("copy-free"))
 
     def _narrowest(self) -> str:
         """The floating-point type of the arguments with the largest unit roundoff."""

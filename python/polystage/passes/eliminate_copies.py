@@ -13,9 +13,10 @@ from ._body import Load
 from ._copies_certificates import certify
 from ._copies_content import copied
 from ._copies_policy import Eliminator
-from ._copies_program import Nest, Program, read_program, write_program
+from ._copies_program import ORIGIN, Nest, Program, read_program, write_program
 from ._ir import reported
 
+KEPT = "polystage.kept"
 PAST = {
     "forward": "forwarded",
     "join": "joined",
@@ -47,7 +48,8 @@ class EliminateCopies(Pass):
     more than the copy did; the limits above are the only gates. A copy that stays says why in a remark.
 
     Every nest gets `polystage.origin = "<array>#<k>"` (the k-th nest that stored to it before), parts of a cut nest
-    share it; the module gets `polystage.certificates`, one dictionary for each piece of an eliminated array.
+    share it; a copy that stays gets `polystage.kept`, the reason; the module gets `polystage.certificates`, one
+    dictionary for each piece of an eliminated array.
 
     Before:
     ```mlir
@@ -101,9 +103,10 @@ class EliminateCopies(Pass):
             found = copies_of(program)
             work = Eliminator(program, self.strategy == "full", frozenset(self.keep))
             work.run()
-            _report(program, work, found, ctx)
+            kept = _report(program, work, found, ctx)
             ctx.statistic("certificates", certify(op, program))
             write_program(program)
+            _note_reasons(program, kept)
 
     def _known(self, program: Program, op: ir.Operation, ctx: PassContext) -> bool:
         names = {array.name for array in program.arrays.values()}
@@ -129,8 +132,8 @@ def copies_of(program: Program) -> dict[str, int]:
     return found
 
 
-def _report(program: Program, work: Eliminator, found: Mapping[str, int], ctx: PassContext) -> None:
-    """Statistics of what went, and a remark on each copy that stays."""
+def _report(program: Program, work: Eliminator, found: Mapping[str, int], ctx: PassContext) -> dict[str, str]:
+    """Statistics of what went, and a remark on each copy that stays; the reasons by origin."""
     left = copies_of(program)
     for origin, size in found.items():
         if origin not in left:
@@ -139,10 +142,22 @@ def _report(program: Program, work: Eliminator, found: Mapping[str, int], ctx: P
     for size in left.values():
         ctx.statistic("kept")
         ctx.statistic("kept-bytes", size)
+    reasons: dict[str, str] = {}
     for nest in program.code():
         if is_copy(nest):
             names = [program.arrays[array].name for array in (_source(nest), nest.target)]
-            ctx.remark(nest.location, f"kept copy: of '{names[0]}' to '{names[1]}': {work.reason(nest)}")
+            reasons[nest.origin] = work.reason(nest)
+            ctx.remark(nest.location, f"kept copy: of '{names[0]}' to '{names[1]}': {reasons[nest.origin]}")
+    return reasons
+
+
+def _note_reasons(program: Program, reasons: Mapping[str, str]) -> None:
+    """Write why a copy stays on its outermost loop, for the report."""
+    for view in program.func.regions[0].blocks[0].operations:
+        attributes = view.operation.attributes
+        origin = ir.StringAttr(attributes[ORIGIN]).value if ORIGIN in attributes else ""
+        if origin in reasons:
+            attributes[KEPT] = ir.StringAttr.get(reasons[origin])
 
 
 def _source(nest: Nest) -> ir.Value:
