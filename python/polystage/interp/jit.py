@@ -11,6 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from torch_mlir import ir
+from torch_mlir.dialects import torch as torch_dialect
 from torch_mlir.execution_engine import ExecutionEngine
 from torch_mlir.passmanager import PassManager
 
@@ -65,6 +66,7 @@ def run(module: ir.Module, args: Sequence[Array]) -> None:
 
 def run_linalg(module: ir.Module, args: Sequence[Array]) -> tuple[Array, ...]:
     """Execute ``@main`` of a linalg-on-tensors module and return its results. ``args`` as for ``run``."""
+    torch_dialect.register_dialect(module.context)  # brings the tm-tensor and refback passes
     with module.context, ir.Location.unknown():
         clone = _clone(module)
         for op in _walk(clone.operation):
