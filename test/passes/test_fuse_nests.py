@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import prod
 
 import pytest
-from flow import REGISTRY, Flow, assert_same, execute, interpret, needed_sbuf, parse, run_pass
+from flow import LEVER, REGISTRY, Flow, assert_same, execute, interpret, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_kinds import contraction, elementwise, fill, programs, reduction
@@ -121,14 +121,15 @@ def test_many_fused_programs_compute_the_same(program: Program) -> None:
 
 def compiles(program: Program, flow: Flow) -> None:
     """The fused program computes the same as npu instructions; what fitted before fits after."""
-    pipeline = "refine-domains,map-banks,stage,lower-to-npu,allocate"
-    module = run_pass(parse(program.text), f"{flow.set_target()},fuse-nests", flow.as_text)
+    passes = ("refine-domains", "map-banks", "stage", "lower-to-npu", "allocate")
+    target = f"set-target{{name={flow.target}{f' sbuf={flow.sbuf}' if flow.sbuf else ''}}}"
+    module = flow.run(parse(program.text), target, "fuse-nests")
     try:
-        module = run_pass(module, pipeline, flow.as_text)
+        module = flow.run(module, *passes)
     except PassFailure as failure:
-        assert needed_sbuf(failure) is not None, failure.diagnostics
+        assert any(LEVER.search(each.message) for each in failure.diagnostics), failure.diagnostics
         with pytest.raises(PassFailure):
-            run_pass(parse(program.text), f"{flow.set_target()},{pipeline}", flow.as_text)
+            flow.run(parse(program.text), target, *passes)
         return
     assert_same(execute(module, program.args), interpret(parse(program.text), program.args), exact=program.exact)
 
