@@ -76,11 +76,26 @@ class MapBanks(Pass):
 def choose(nest: Nest, machine: Machine) -> Implementation:
     """The implementation of a nest taken by itself: the engine by engine time, then the lanes by the time of it all."""
     on_matrix, elsewhere = list[Implementation](), list[Implementation]()
-    for each in candidates(nest):
+    for each in [each for each in candidates(nest) if takes(machine, nest, each)]:
         (on_matrix if each.kind == "contraction" else elsewhere).append(each)
     groups = [group for group in (on_matrix, elsewhere) if group]
     fastest = min(groups, key=lambda group: min(engine_ns(nest, each, nest.extents, machine) for each in group))
     return min(fastest, key=lambda each: cost(nest, each, machine))
+
+
+def takes(machine: Machine, nest: Nest, implementation: Implementation) -> bool:
+    """Whether the matrix engine takes the element type that an implementation gives it; sums across lanes are fp32."""
+    if implementation.kind == "contraction":
+        (element,) = {str(nest.nodes[node].type) for node in _factors(nest)}
+        return element in machine.matrix.cycle_factor
+    return implementation.lane not in nest.reduced or "f32" in machine.matrix.cycle_factor
+
+
+def _factors(nest: Nest) -> tuple[int, ...]:
+    """The two nodes that a contraction multiplies, none for another nest."""
+    reduction = reduction_of(nest)
+    product = product_of(nest, reduction) if reduction is not None else None
+    return () if product is None else (product.lhs, product.rhs)
 
 
 def candidates(nest: Nest) -> Iterator[Implementation]:

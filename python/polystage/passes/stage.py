@@ -21,7 +21,7 @@ from polystage.analysis.values import array_name, check_arguments
 from polystage.machine import Machine, of_module
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
-from polystage.passes.map_banks import candidates
+from polystage.passes.map_banks import candidates, takes
 from polystage.pipeline import Pass, PassContext, option
 
 
@@ -75,7 +75,7 @@ class Stage(Pass):
         for loop in list(top_nests(function)):
             try:
                 nest = read_nest(loop)
-                tiling = tiling_of(nest, _implementation(nest), machine)
+                tiling = tiling_of(nest, _implementation(nest, machine), machine)
             except (NotANestError, NotLinearError, NotSelectableError) as problem:
                 ctx.error(loop, f"no instruction covers this nest: {problem}")
                 continue
@@ -100,12 +100,12 @@ class Stage(Pass):
             ctx.error(worst[1], _too_small(worst[0], worst[1], machine))
 
 
-def _implementation(nest: Nest) -> Implementation:
+def _implementation(nest: Nest, machine: Machine) -> Implementation:
     """The implementation that the nest carries; MalformedImplementationError where there is no legal one."""
     if ATTRIBUTE not in nest.op.attributes:
         raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks first")
     chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
-    legal = list(candidates(nest))
+    legal = [each for each in candidates(nest) if takes(machine, nest, each)]
     if chosen not in legal:
         raise MalformedImplementationError(
             f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest; "
