@@ -377,9 +377,7 @@ class _Reader:
         return self.number[value]
 
     def outside(self, value: ir.Value) -> Node:
-        """A value that the body uses but does not compute: a constant, or an induction variable as data."""
-        if value in self.linear:
-            return Index(self.linear[value], value.type)
+        """A constant, the one value that the body may use and does not compute."""
         constant = value.owner
         if isinstance(constant, ir.Block) or constant.name != "arith.constant":
             raise NotANestError("body uses a value computed outside of the nest")

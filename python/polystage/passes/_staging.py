@@ -245,8 +245,6 @@ class PointNest:
                 return self.staged.constant(node)
             case Index():
                 value = self._index_value(node.value)
-                if isinstance(node.type, ir.IndexType):
-                    return value
                 return ir.Operation.create("arith.index_cast", [node.type], [value]).result
             case Gather():
                 indices = [self._index_value(index) for index in node.indices]
@@ -264,8 +262,6 @@ class PointNest:
             access, operands = access_map([self._global(index)])
             return affine.apply(access, operands)
         value = self.values[index]
-        if isinstance(value.type, ir.IndexType):
-            return value
         return ir.Operation.create("arith.index_cast", [ir.IndexType.get()], [value]).result
 
     def _local(self, form: Form, loop: int, factor: int) -> Form:
