@@ -31,8 +31,9 @@ def flows(draw: st.DrawFn) -> Flow:
 def check(program: Program, flow: Flow) -> None:
     """Every level of the program computes the same, and the text after each pass holds all that the next needs."""
     wanted = interpret(parse(program.text), program.args)
-    assert_same(interpret(flow.placed(program.text), program.args), wanted, exact=program.exact)
-    module = flow.staged(program.text)
+    module = flow.placed(program.text)
+    assert_same(interpret(module, program.args), wanted, exact=program.exact)
+    module = flow.staged(program.text, module)
     assert_same(interpret(module, program.args), wanted, exact=program.exact)
     module = flow.run(module, "lower-to-npu", "allocate")
     assert_same(execute(module, program.args), wanted, exact=program.exact)
@@ -42,7 +43,7 @@ def check(program: Program, flow: Flow) -> None:
 
 
 @settings(
-    max_examples=300,
+    max_examples=400,
     deadline=None,
     derandomize=True,
     suppress_health_check=CHECKS,
