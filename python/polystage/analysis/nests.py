@@ -9,7 +9,7 @@ with control flow (``NotANestError``).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch_mlir import ir
@@ -291,11 +291,11 @@ class _Reader:
             if len(body) != 1 or body[0].name != "affine.for":
                 break
             loop = body[0]
-        rank, count = len(ivs), len(self.symbols)
-        for depth, iv in enumerate(ivs):
-            self.linear[iv] = Linear(0, tuple(int(k == depth) for k in range(rank)), (0,) * count)
-        for position, iv in enumerate(self.symbols):
-            self.linear[iv] = Linear(0, (0,) * rank, tuple(int(k == position) for k in range(count)))
+        zero = self.constant(0)
+        for iv in ivs:
+            self.linear[iv] = replace(zero, dims=tuple(int(other == iv) for other in ivs))
+        for iv in self.symbols:
+            self.linear[iv] = replace(zero, symbols=tuple(int(other == iv) for other in self.symbols))
         stores = [store for op in body if (store := self.visit(op)) is not None]
         if len(stores) != 1:
             raise NotANestError(f"body has {len(stores)} stores, a nest has one")
@@ -388,9 +388,7 @@ class _Reader:
         key = (attribute, tuple(operands))
         if key not in self.maps:
             access = ir.AffineMapAttr(attribute).value
-            known = [self.linear[v] for v in operands] or [
-                Linear(0, (0,) * len(self.extents), (0,) * len(self.symbols))
-            ]
+            known = [self.linear[v] for v in operands] or [self.constant(0)]
             self.maps[key] = tuple(linear_of(expr, known) for expr in access.results)
         return self.maps[key]
 
@@ -399,6 +397,8 @@ class _Reader:
             return self.linear[value]
         owner = value.owner
         if not isinstance(owner, ir.Block) and owner.name == "arith.constant":
-            zero = Linear(0, (0,) * len(self.extents), (0,) * len(self.symbols))
-            return Linear(ir.IntegerAttr(owner.attributes["value"]).value, zero.dims, zero.symbols)
+            return self.constant(ir.IntegerAttr(owner.attributes["value"]).value)
         return self.node(value)
+
+    def constant(self, value: int) -> Linear:
+        return Linear(value, (0,) * len(self.extents), (0,) * len(self.symbols))

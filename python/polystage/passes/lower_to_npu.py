@@ -116,14 +116,10 @@ def implementation_of(nest: Nest) -> Implementation:
         raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks and stage first")
     chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
     reduction = reduction_of(nest)
-    known = {
-        "elementwise": True,
-        "fold": True,
-        "reduce": reduction is not None,
-        "contraction": reduction is not None and product_of(nest, reduction) is not None,
-    }
+    product = None if reduction is None else product_of(nest, reduction)
+    missing = {"reduce": reduction is None, "contraction": product is None}.get(chosen.kind, False)
     loops = [loop for loop in (chosen.lane, chosen.rows) if loop is not None]
-    if not known[chosen.kind] or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
+    if missing or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
         raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
     return chosen
 
@@ -321,8 +317,7 @@ class _Roles:
 def _roles(nest: Nest, implementation: Implementation) -> _Roles:
     reduction = reduction_of(nest)
     product = product_of(nest, reduction) if reduction is not None else None
-    if product is None:
-        raise NotSelectableError("the nest is marked as a contraction and is no sum of products")
+    assert product is not None
     factors = [node.access for node in (nest.nodes[product.lhs], nest.nodes[product.rhs]) if isinstance(node, Load)]
     stationary, moving = factors[implementation.stationary], factors[1 - implementation.stationary]
     special = {implementation.lane, implementation.rows}
