@@ -107,7 +107,7 @@ def test_every_level_is_there(compiled: Compiled) -> None:
     for level, mark in marks.items():
         assert mark in str(compiled.module(level))
     with pytest.raises(
-        UserError, match="no level .llvm.; this program has linalg, affine, hoisted, copy-free, optimized"
+        UserError, match=r"no level .llvm.; this program has linalg, affine, hoisted, copy-free, optimized"
     ):
         compiled.module("llvm")
 
