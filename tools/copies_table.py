@@ -49,11 +49,11 @@ def models(names: Sequence[str], layers: Sequence[int], dtype: str | None) -> It
     if layers:
         import transformers
 
+        config_of: Any = transformers.BertConfig
         bert: Any = transformers.BertModel
         for count in layers:
             with torch.device("meta"):
-                config = transformers.BertConfig(num_hidden_layers=count)
-                config._attn_implementation = "eager"
+                config = config_of(num_hidden_layers=count, attn_implementation="eager")
                 model = bert(config, add_pooling_layer=False).to(kind).eval()
                 model.embeddings.register_buffer("position_ids", torch.arange(512, device="cpu").reshape(1, -1))
                 model.embeddings.register_buffer("token_type_ids", torch.zeros(1, 512, dtype=torch.int64, device="cpu"))
