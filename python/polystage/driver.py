@@ -181,6 +181,7 @@ class _Driver:
     def instrumentation(self) -> Instrumentation:
         return Instrumentation(
             verify_each=self.settings.verify_each,
+            prove_each=self.settings.verify_each,
             before=self.printer("Before", self.settings.print_before),
             after=self.printer("After", self.settings.print_after),
         )

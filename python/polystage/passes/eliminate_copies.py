@@ -108,6 +108,13 @@ class EliminateCopies(Pass):
             write_program(program)
             _note_reasons(program, kept)
 
+    def prove(self, before: ir.Operation, after: ir.Operation, ctx: PassContext) -> None:
+        """Have every elimination proved by the checker of `verify-eliminations`."""
+        from polystage.certify.eliminations import check  # islpy
+
+        for refusal in check(before, after).refusals:
+            ctx.error(refusal.op, str(refusal))
+
     def _known(self, program: Program, op: ir.Operation, ctx: PassContext) -> bool:
         names = {array.name for array in program.arrays.values()}
         unknown = [name for name in self.keep if name not in names]

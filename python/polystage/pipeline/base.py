@@ -63,6 +63,12 @@ class Pass:
         """Do it. Report what the user can mend through ``ctx`` or as `UserError`; anything else raised is a bug."""
         raise NotImplementedError
 
+    def prove(self, before: ir.Operation, after: ir.Operation, ctx: "PassContext") -> None:
+        """Check what the pass claims, from the IR before and after; the driver's ``--verify-each`` calls it.
+
+        A pass that claims nothing beyond valid IR leaves it alone, and no copy of the IR is made for it.
+        """
+
     @classmethod
     def from_text(cls, options: str = "") -> "Pass":
         """The pass with its options read from the text between the braces.

@@ -8,7 +8,7 @@ from typing import NoReturn
 from torch_mlir import ir
 
 from polystage.errors import UserError
-from polystage.pipeline.base import InvalidIR, PassContext, PassFailure
+from polystage.pipeline.base import InvalidIR, Pass, PassContext, PassFailure
 from polystage.pipeline.diagnostics import Diagnostic, DiagnosticLog
 from polystage.pipeline.plan import CppStep, Nest, Plan, PythonStep, Step, plan_pipeline
 from polystage.pipeline.registry import Registry
@@ -44,9 +44,13 @@ class PipelineResult:
 
 @dataclass(frozen=True)
 class Instrumentation:
-    """What to do around passes. ``before`` and ``after`` see each step with the operation it runs on."""
+    """What to do around passes. ``before`` and ``after`` see each step with the operation it runs on.
+
+    ``prove_each``: passes that can prove what they claim do so (`Pass.prove`).
+    """
 
     verify_each: bool = True
+    prove_each: bool = False
     before: Observer | None = None
     after: Observer | None = None
 
@@ -125,9 +129,13 @@ class _Runner:
 
     def python(self, op: ir.Operation, step: PythonStep) -> None:
         ctx = PassContext(self.log)
+        proves = self.around.prove_each and type(step.run).prove is not Pass.prove
         try:
             with ir.Location.unknown(op.context):
+                before = op.clone().operation if proves else None
                 step.run.run(op, ctx)
+                if before is not None and not ctx.failed:
+                    step.run.prove(before, op, ctx)
         except PassFailure:
             self.failed(ctx.failed)
         except UserError as error:
