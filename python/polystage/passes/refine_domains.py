@@ -105,7 +105,7 @@ def _refine(loop: ir.Operation, ctx: PassContext) -> Sequence[ir.Operation]:
     loop.erase()
     ctx.statistic("split", 1)
     ctx.statistic("pieces", len(pieces))
-    return ()
+    return copies
 
 
 class _TooManyPiecesError(Exception):
