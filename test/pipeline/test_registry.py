@@ -9,7 +9,7 @@ from polystage.pipeline import Registry
 
 
 def test_names_come_from_files(samples: Registry):
-    assert list(samples) == ["break-ir", "count-loads", "divide-by-zero", "refuse-division"]
+    assert list(samples) == ["break-ir", "claim-no-change", "count-loads", "divide-by-zero", "refuse-division"]
     assert samples["count-loads"].pass_name == "count-loads"
     assert samples.aliases["tidy"] == "canonicalize,cse"
 
