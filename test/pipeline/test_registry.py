@@ -42,6 +42,6 @@ def test_later_package_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (folder / "break_ir.py").write_text("")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     both = Registry("sample_passes", "more_passes")
-    assert len(both) == 4
+    assert len(both) == 5
     with pytest.raises(TypeError, match=r"more_passes\.break_ir must define exactly one pass, has 0"):
         both["break-ir"]
