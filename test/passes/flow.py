@@ -88,6 +88,12 @@ def assembly(module: ir.Module) -> str:
     return module.operation.get_asm(enable_debug_info=False)
 
 
+def settled(text: str) -> str:
+    """``text`` parsed and printed until it stays: MLIR simplifies a map each time it builds it."""
+    again = assembly(parse(text))
+    return text if again == text else settled(again)
+
+
 def interpret(module: ir.Module, args: Sequence[Array]) -> list[Array]:
     """The arguments after a run of an affine or placed module."""
     mine = [arg.copy() for arg in args]

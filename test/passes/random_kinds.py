@@ -10,8 +10,10 @@ from random_program import EXACT, POINTS, Builder, Program, Tensor
 
 COMBINES = {
     "f32": ("addf", "addf", "maximumf", "minimumf", "mulf", "maxnumf"),
+    "f16": ("addf", "minimumf"),
     "bf16": ("addf", "maximumf"),
     "i32": ("addi", "muli", "maxsi", "minsi", "andi", "ori", "xori"),
+    "i8": ("addi", "maxsi", "minsi", "xori"),
     "i1": ("andi", "ori", "xori"),
 }
 
@@ -24,7 +26,7 @@ def fill(builder: Builder, tensor: Tensor, value: float) -> None:
 
 def elementwise(builder: Builder) -> None:
     """``t[f(i)] = expression``; where f leaves gaps, over a filled array; sometimes ``t[f(i)] += expression``."""
-    element = builder.pick("f32", "f32", "f32", "bf16", "i32", "i1")
+    element = builder.pick("f32", "f32", "f32", "f16", "bf16", "i32", "i8", "i1")
     nest = Nest(builder, builder.extents(1, 4))
     indices = nest.target(nest.all)
     tensor = builder.result([index.high + 1 for index in indices], element)
@@ -34,7 +36,7 @@ def elementwise(builder: Builder) -> None:
     old = nest.load(tensor, indices) if in_place else None
     value = nest.expression(element, builder.pick(0, 1, 2, 3, 4), EXACT[element] / 2, nest.all, builder.chance(3))
     if old is not None:
-        name = {"i1": "xori", "i32": "addi"}.get(element, "addf")
+        name = {"i1": "xori", "i32": "addi", "i8": "addi"}.get(element, "addf")
         value = nest.op(f"arith.{name} {old.name}, {value.name} : {element}", element, value.bound + 1, value.exact)
     nest.store(value, tensor, indices)
     builder.add(tensor)
@@ -42,12 +44,12 @@ def elementwise(builder: Builder) -> None:
 
 def reduction(builder: Builder) -> None:
     """``t[f(i)] = combine(t[f(i)], expression)`` over the loops that f leaves out."""
-    element = builder.pick("f32", "f32", "f32", "bf16", "i32", "i1")
+    element = builder.pick("f32", "f32", "f32", "f16", "bf16", "i32", "i8", "i1")
     nest = Nest(builder, builder.extents(1, 4))
     kept: list[int] = builder.draw(st.lists(st.sampled_from(nest.all), unique=True, max_size=len(nest.all) - 1))
     indices = nest.target(sorted(kept))
     combine = builder.pick(*COMBINES[element])
-    if element == "bf16" and prod(nest.extents) > EXACT["bf16"] / 2:
+    if combine == "addf" and prod(nest.extents) > EXACT[element] / 2:
         combine = "maximumf"
     tensor = builder.result([index.high + 1 for index in indices], element)
     fill(builder, tensor, 1 if combine in ("mulf", "muli", "andi") else 0)
@@ -58,7 +60,11 @@ def reduction(builder: Builder) -> None:
     old = nest.load(tensor, indices)
     value = nest.expression(element, builder.pick(0, 0, 1, 2), max(1, limit), nest.all)
     sides = (old.name, value.name) if builder.chance(2) else (value.name, old.name)
-    bound = EXACT[element] if element == "i32" else max(1, value.bound * (count if combine == "addf" else 1) + 1)
+    bound = (
+        EXACT[element] + 1
+        if element in ("i32", "i8")
+        else max(1, value.bound * (count if combine == "addf" else 1) + 1)
+    )
     total = nest.op(f"arith.{combine} {', '.join(sides)} : {element}", element, bound)
     nest.store(total, tensor, indices)
     builder.add(tensor)

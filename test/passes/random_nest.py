@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
-from random_program import EXACT, POINTS, Array, Builder, Tensor
+from random_program import EXACT, FLOATS, POINTS, Array, Builder, Tensor
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ class Nest:
         match type_:
             case "i1":
                 return self.predicate(depth - 1, loops)
-            case "i32":
-                return self.integer(depth - 1, bound, loops)
+            case "i32" | "i8":
+                return self.integer(type_, depth - 1, bound, loops)
             case _:
                 return self.floating(type_, depth - 1, bound, loops, smooth)
 
@@ -205,48 +205,52 @@ class Nest:
 
     def predicate(self, depth: int, loops: Sequence[int]) -> Value:
         """An i1 expression."""
-        kind = self.builder.pick("f32", "f32", "bf16", "i32", "i1", "logic")
+        kind = self.builder.pick("f32", "f32", "bf16", "i32", "i8", "i1", "logic")
         type_ = "i1" if kind == "logic" else kind
         a, b = (self.expression(type_, depth, EXACT[type_], loops) for _ in range(2))
         match kind:
             case "f32" | "bf16":
                 name = self.builder.pick("oeq", "ogt", "oge", "olt", "ole", "one", "ult", "ueq", "une", "uno", "ord")
                 return self.op(f"arith.cmpf {name}, {a.name}, {b.name} : {type_}", "i1", 1)
-            case "i32" | "i1":
+            case "i32" | "i8" | "i1":
                 name = self.builder.pick("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "uge")
                 return self.op(f"arith.cmpi {name}, {a.name}, {b.name} : {type_}", "i1", 1)
             case _:
                 return self.op(f"arith.{self.builder.pick('andi', 'ori', 'xori')} {a.name}, {b.name} : i1", "i1", 1)
 
-    def integer(self, depth: int, bound: float, loops: Sequence[int]) -> Value:
-        """An i32 expression."""
-        match self.builder.pick("binary", "binary", "constant", "select", "fptosi", "extui", "absi"):
+    def integer(self, type_: str, depth: int, bound: float, loops: Sequence[int]) -> Value:
+        """An i32 or i8 expression; where the bound is all that the type holds, it may wrap around."""
+        match self.builder.pick("binary", "binary", "constant", "select", "fptosi", "extui", "absi", "width"):
             case "binary":
-                a, b = (self.expression("i32", depth, bound, loops) for _ in range(2))
-                wide = ["andi", "ori", "xori", "maxui"] if bound >= EXACT["i32"] else []
+                a, b = (self.expression(type_, depth, bound, loops) for _ in range(2))
+                wide = ["andi", "ori", "xori", "maxui"] if bound >= EXACT[type_] else []
                 name = self.builder.pick("addi", "subi", "muli", "maxsi", "minsi", *wide)
                 name = name if grown(name, a, b) <= bound or wide else "maxsi"
-                return self.op(f"arith.{name} {a.name}, {b.name} : i32", "i32", min(grown(name, a, b), EXACT["i32"]))
+                text = f"arith.{name} {a.name}, {b.name} : {type_}"
+                return self.op(text, type_, min(grown(name, a, b), EXACT[type_] + 1))
             case "constant":
-                a = self.expression("i32", depth, bound, loops)
+                a = self.expression(type_, depth, bound, loops)
                 name = self.builder.pick("divsi", "remsi", "floordivsi", "ceildivsi", "shrsi")
-                return self.op(
-                    f"arith.{name} {a.name}, {self.builder.constant('i32', 3)} : i32", "i32", max(a.bound, 3)
-                )
+                text = f"arith.{name} {a.name}, {self.builder.constant(type_, 3)} : {type_}"
+                return self.op(text, type_, max(a.bound, 3))
             case "select":
-                return self.select("i32", depth, bound, loops)
+                return self.select(type_, depth, bound, loops)
             case "fptosi":
-                a = self.expression("f32", depth, min(bound, EXACT["f32"]), loops)
-                return self.op(f"arith.fptosi {a.name} : f32 to i32", "i32", a.bound)
+                a = self.expression("f32", depth, min(bound, EXACT["f32"], EXACT[type_]), loops)
+                return self.op(f"arith.fptosi {a.name} : f32 to {type_}", type_, a.bound)
             case "extui":
                 a = self.expression("i1", depth, 1, loops)
-                return self.op(f"arith.extui {a.name} : i1 to i32", "i32", 1)
+                return self.op(f"arith.extui {a.name} : i1 to {type_}", type_, 1)
+            case "width":
+                source, name = ("i8", "extsi") if type_ == "i32" else ("i32", "trunci")
+                a = self.expression(source, depth, min(bound, EXACT[source]), loops)
+                return self.op(f"arith.{name} {a.name} : {source} to {type_}", type_, a.bound)
             case _:
-                a = self.expression("i32", depth, bound, loops)
-                return self.op(f"math.absi {a.name} : i32", "i32", a.bound)
+                a = self.expression(type_, depth, bound, loops)
+                return self.op(f"math.absi {a.name} : {type_}", type_, a.bound)
 
     def floating(self, type_: str, depth: int, bound: float, loops: Sequence[int], smooth: bool) -> Value:
-        """An f32 or bf16 expression."""
+        """A float expression."""
         match self.builder.pick(
             "binary", "binary", "binary", "unary", "select", "cast", "cast", *["smooth"] * 2 * smooth
         ):
@@ -277,11 +281,11 @@ class Nest:
 
     def cast(self, type_: str, depth: int, bound: float, loops: Sequence[int], smooth: bool) -> Value:
         """A value of another type, converted."""
-        source = self.builder.pick("i32", "i1", "bf16" if type_ == "f32" else "f32")
+        source = self.builder.pick("i32", "i8", "i1", *(("bf16", "f16") if type_ == "f32" else ("f32",)))
         limit = min(bound, EXACT[source], EXACT[type_])
-        rounding = smooth and source in ("f32", "bf16")
+        rounding = smooth and source in FLOATS
         a = self.expression(source, depth, limit, loops, rounding)
-        name = {"i1": "uitofp", "i32": "sitofp", "bf16": "extf", "f32": "truncf"}[source]
+        name = {"i1": "uitofp", "f32": "truncf"}.get(source, "extf" if source in FLOATS else "sitofp")
         return self.op(f"arith.{name} {a.name} : {source} to {type_}", type_, a.bound, a.exact)
 
     def select(self, type_: str, depth: int, bound: float, loops: Sequence[int]) -> Value:
@@ -300,6 +304,6 @@ def grown(name: str, a: Value, b: Value) -> float:
         case "mulf" | "muli":
             return a.bound * b.bound
         case "andi" | "ori" | "xori" | "maxui":
-            return EXACT["i32"]
+            return max(EXACT[a.type], EXACT[b.type])
         case _:
             return max(a.bound, b.bound)

@@ -20,12 +20,16 @@ T = TypeVar("T")
 
 DTYPES = {
     "f32": np.dtype(np.float32),
+    "f16": np.dtype(np.float16),
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "i32": np.dtype(np.int32),
+    "i8": np.dtype(np.int8),
     "i1": np.dtype(np.bool_),
 }
-EXACT = {"f32": 2.0**22, "bf16": 256.0, "i32": 2.0**31, "i1": 1.0}
+EXACT = {"f32": 2.0**22, "f16": 2048.0, "bf16": 256.0, "i32": 2.0**31, "i8": 127.0, "i1": 1.0}
 """Magnitudes up to which integers of a type are exact."""
+
+FLOATS = ("f32", "f16", "bf16")
 
 EXTENTS = (1, 2, 2, 3, 3, 4, 5, 7, 8, 8, 9, 11, 16, 17, 24, 33)
 POINTS = 2500
@@ -96,7 +100,7 @@ class Builder:
     def constant(self, type_: str, value: float) -> str:
         """The SSA name of a constant."""
         text = ("true" if value else "false") if type_ == "i1" else str(int(value))
-        if type_ in ("f32", "bf16"):
+        if type_ in FLOATS:
             text = f"{float(value):e}"
         return self.constants.setdefault((type_, text), f"%c{len(self.constants)}")
 

@@ -1,7 +1,7 @@
 """Random programs compiled to npu instructions compute what the plain interpreter computes, on every target."""
 
 import pytest
-from flow import Flow, assembly, assert_same, execute, interpret, parse
+from flow import Flow, assembly, assert_same, execute, interpret, parse, settled
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_kinds import programs
@@ -30,16 +30,17 @@ def flows(draw: st.DrawFn) -> Flow:
 
 def check(program: Program, flow: Flow) -> None:
     """Every level of the program computes the same, and the text after each pass holds all that the next needs."""
-    wanted = interpret(parse(program.text), program.args)
-    module = flow.placed(program.text)
+    text = settled(program.text)
+    wanted = interpret(parse(text), program.args)
+    module = flow.placed(text)
     assert_same(interpret(module, program.args), wanted, exact=program.exact)
-    module = flow.staged(program.text, module)
+    module = flow.staged(text, module)
     assert_same(interpret(module, program.args), wanted, exact=program.exact)
     module = flow.run(module, "lower-to-npu", "allocate")
     assert_same(execute(module, program.args), wanted, exact=program.exact)
     if flow.as_text:
         direct = Flow(flow.target, flow.sbuf, False, flow.choices)
-        assert assembly(direct.run(direct.staged(program.text), "lower-to-npu", "allocate")) == assembly(module)
+        assert assembly(direct.run(direct.staged(text), "lower-to-npu", "allocate")) == assembly(module)
 
 
 @settings(
