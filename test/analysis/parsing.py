@@ -3,7 +3,8 @@
 from torch_mlir import ir
 
 from polystage import dialects
-from polystage.analysis.nests import Nest, main_function, read_nest, top_nests
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import Nest, main_function, top_nests
 
 _MODULES: list[ir.Module] = []  # a module dies with the last reference to it, and its nests with it
 

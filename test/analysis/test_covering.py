@@ -11,7 +11,8 @@ from torch_mlir import ir
 from polystage import dialects, machine
 from polystage.analysis.covering import EQUAL_ENGINES, Covering, EngineCosts, Pattern
 from polystage.analysis.expressions import Graph
-from polystage.analysis.nests import Nest, main_function, read_nest, top_nests
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import Nest, main_function, top_nests
 from polystage.analysis.selection import Selection, select
 from polystage.interp import affine, npu
 from polystage.pipeline import Registry, run_pipeline

@@ -104,6 +104,13 @@ ORDERS: Mapping[str, tuple[str, set[int]]] = {
     "overlapping folds": (f"%c0 = affine.load %c[%d0 + %d1, 0]@c {STEP} affine.store %0, %c[%d0 + %d1, 0]@c", {0, 1}),
     "digits": (f"%c0 = affine.load %c[%d0 * 5 - %d0 + %d1, 0]@c {ADD} affine.store %0, %c[%d0 * 5 + %d1, 0]@c", {0, 1}),
     "no overlap": ("%0 = affine.load %a[%d0, %d1]@a affine.store %0, %c[%d0 + %d1, %d0]@c", set()),
+    "beside": (f"%c0 = affine.load %c[%d0, %d1]@c {STEP} affine.store %0, %c[%d0 + 3, %d1]@c", set()),
+    "between": (f"%c0 = affine.load %c[%d0 * 2, %d1]@c {STEP} affine.store %0, %c[%d0 * 2 + 1, %d1]@c", set()),
+    "sums of another part": (
+        "%c0 = affine.load %c[%d0, 0]@c %c1 = affine.load %c[%d0, %d1 + 1]@c "
+        "%0 = arith.addf %c0, %c1 : f32 affine.store %0, %c[%d0, 0]@c",
+        set(),
+    ),
     "gathers what it stores": (
         "%n0 = affine.load %n[%d0]@n %i = arith.index_cast %n0 : i32 to index "
         "%0 = memref.load %c[%i, %d1] : memref<20x20xf32> affine.store %0, %c[%d0, %d1]@c",

@@ -12,7 +12,8 @@ from torch_mlir import ir
 
 from polystage import dialects
 from polystage.analysis.implementation import ATTRIBUTE
-from polystage.analysis.nests import main_function, read_nest, top_nests
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import main_function, top_nests
 from polystage.analysis.traffic import predict
 from polystage.interp import affine, npu
 from polystage.interp.counts import Counter

@@ -209,6 +209,28 @@ def recurrence_anywhere(builder: Builder) -> None:
     builder.add(tensor)
 
 
+def beside(builder: Builder) -> None:
+    """A nest that reads one part of an array and stores to another, as concatenations leave them."""
+    nest = Nest(builder, builder.extents(1, 3, 400))
+    order: list[int] = builder.draw(st.permutations(nest.all))
+    source = [nest.loops[d] for d in order]
+    if builder.chance(3):
+        source = [Idx(f"{source[0].text} floordiv 2", source[0].values // 2), source[0], *source[1:]]
+    along = builder.pick(*range(len(source)))
+    target = list(source)
+    target[along] = source[along] + (source[along].high + 1)
+    if builder.chance(2):
+        source, target = target, source
+    shape = [max(a.high, b.high) + 1 for a, b in zip(source, target, strict=True)]
+    tensor = builder.result(shape, "f32")
+    fill(builder, tensor, 1)
+    old = nest.load(tensor, source)
+    value = nest.expression("f32", builder.pick(0, 1, 2), 100, nest.all)
+    total = nest.op(f"arith.addf {old.name}, {value.name} : f32", "f32", value.bound + 1)
+    nest.store(total, tensor, target)
+    builder.add(tensor)
+
+
 def _index_value(builder: Builder, nest: Nest, limit: int, loops: Sequence[int]) -> Value:
     """A data-dependent index below ``limit``, made of i32 data, negative numbers counted from the end."""
     chosen: list[int] = builder.draw(st.lists(st.sampled_from(list(loops)), unique=True, max_size=2)) if loops else []
@@ -284,7 +306,7 @@ def scatter(builder: Builder) -> None:
     builder.add(tensor)
 
 
-ORDERED = (fold, recurrence, recurrence_anywhere)
+ORDERED = (fold, recurrence, recurrence_anywhere, beside)
 KINDS = (*[elementwise] * 4, *[reduction] * 3, *[contraction] * 4, *ORDERED, gather, scatter)
 
 

@@ -117,7 +117,7 @@ def recurrence(nest: Nest) -> frozenset[int]:
     if nest.store.indirect:
         return everything if nest.self_loads else frozenset()
     target = nest.store.access.indices
-    sources = [access.indices for access in nest.loads if access.array == nest.store.array]
+    sources = [node.access.indices for node in map(nest.nodes.__getitem__, nest.self_loads) if isinstance(node, Load)]
     pairs = [pair for source in sources for pair in zip(source, target, strict=True)]
     loops = frozenset[int]().union(*(a.support | b.support for a, b in pairs if a != b))
     while met := [index.support for index in target if index.support & loops and not index.support <= loops]:

@@ -8,7 +8,8 @@ from torch_mlir import ir
 
 from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
-from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function, read_nest
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function
 from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.selection import NotSelectableError, Selection, Slot
 from polystage.analysis.tiling import extra_slots, selection_of

@@ -7,7 +7,8 @@ from torch_mlir import ir
 
 from polystage.analysis.costs import engine_ns, factor_accesses, nest_ns
 from polystage.analysis.implementation import ATTRIBUTE, Implementation
-from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, read_nest, top_nests
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, top_nests
 from polystage.analysis.reductions import Product, product_of, reduction_of, sequential
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import tiling_of

@@ -1,10 +1,9 @@
 """Split iteration domains until every access is a linear function of the induction variables."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from math import gcd
+from functools import cached_property
 
 from torch_mlir import ir
 
@@ -13,19 +12,16 @@ from polystage.analysis.nests import (
     Linear,
     NotANestError,
     NotLinearError,
-    add,
-    constant_of,
     constant_trip,
     main_function,
-    scale,
     top_nests,
 )
 from polystage.analysis.reductions import COMBINING
 from polystage.analysis.values import array_name
 from polystage.dialects import affine
+from polystage.passes._boxes import MAX_PIECES, Piece, TooManyPiecesError, evaluate_expr, refine, whole_box
 from polystage.pipeline import Pass, PassContext
 
-MAX_PIECES = 4096
 _LOADS = ("affine.load", "memref.load")
 _STORES = ("affine.store", "memref.store")
 
@@ -72,7 +68,7 @@ class RefineDomains(Pass):
                 pending += _refine(loop, ctx)
             except (NotANestError, NotLinearError) as problem:
                 ctx.error(loop, f"domain cannot be split: {problem}; run lower-to-affine first")
-            except _TooManyPiecesError:
+            except TooManyPiecesError:
                 ctx.error(
                     loop,
                     f"nest falls into more than {MAX_PIECES} pieces with linear accesses; "
@@ -98,7 +94,7 @@ def _refine(loop: ir.Operation, ctx: PassContext) -> Sequence[ir.Operation]:
         return copies
     if body.linear:
         return copies
-    pieces = list(refine(_whole(body.extents), body.evaluate))
+    pieces = list(refine(whole_box(body.extents), body.evaluate))
     with ir.InsertionPoint(loop), loop.location:
         for piece in pieces:
             body.emit(piece)
@@ -106,126 +102,6 @@ def _refine(loop: ir.Operation, ctx: PassContext) -> Sequence[ir.Operation]:
     ctx.statistic("split", 1)
     ctx.statistic("pieces", len(pieces))
     return copies
-
-
-class _TooManyPiecesError(Exception):
-    """The bound on pieces was hit."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A box of the refined domain: new extents, and each old induction variable as a linear form of the new ones."""
-
-    extents: tuple[int, ...]
-    ivs: tuple[Linear, ...]
-
-    def radix(self, dim: int, base: int) -> tuple["Piece", ...]:
-        """Split loop ``dim`` into ``base * high + low``; the remainder of a ragged extent is a piece of its own."""
-        extent = self.extents[dim]
-        whole, rest = extent // base, extent % base
-        high = self._replace(dim, (whole, base), (base, 1), 0)
-        return (high, self._replace(dim, (rest,), (1,), whole * base)) if rest else (high,)
-
-    def cut(self, dim: int, starts: Sequence[int]) -> tuple["Piece", ...]:
-        """Cut loop ``dim`` into intervals that begin at ``starts`` (the first is 0)."""
-        ends = [*starts[1:], self.extents[dim]]
-        return tuple(self._replace(dim, (end - start,), (1,), start) for start, end in zip(starts, ends, strict=True))
-
-    def _replace(self, dim: int, extents: tuple[int, ...], factors: tuple[int, ...], start: int) -> "Piece":
-        def substitute(form: Linear) -> Linear:
-            factor = form.dims[dim]
-            digits = tuple(factor * f for f in factors)
-            return Linear(form.const + factor * start, form.dims[:dim] + digits + form.dims[dim + 1 :])
-
-        return Piece(self.extents[:dim] + extents + self.extents[dim + 1 :], tuple(map(substitute, self.ivs)))
-
-
-@dataclass(frozen=True)
-class _NeedsSplitError(Exception):
-    """How to split a piece so that one more quotient becomes linear."""
-
-    apply: Callable[[Piece], tuple[Piece, ...]]
-
-
-def _whole(extents: tuple[int, ...]) -> Piece:
-    rank = len(extents)
-    return Piece(extents, tuple(Linear(0, tuple(int(k == d) for k in range(rank))) for d in range(rank)))
-
-
-def refine(piece: Piece, evaluate: Callable[[Piece], object]) -> Iterator[Piece]:
-    """The pieces of ``piece``, in lexicographic order, on which ``evaluate`` raises no ``_NeedsSplitError``."""
-    pending, count = [piece], 0
-    while pending:
-        current = pending.pop()
-        try:
-            evaluate(current)
-        except _NeedsSplitError as split:
-            pending.extend(reversed(split.apply(current)))
-            count += 1
-            if count > MAX_PIECES:
-                raise _TooManyPiecesError from None
-        else:
-            yield current
-
-
-def evaluate_expr(expr: ir.AffineExpr, operands: Sequence[Linear], extents: Sequence[int]) -> Linear:
-    """The linear form of a quasi-affine expression on a box, or ``_NeedsSplitError`` when it is none there yet."""
-    match expr:
-        case ir.AffineDimExpr():
-            return operands[expr.position]
-        case ir.AffineConstantExpr():
-            return Linear(expr.value, (0,) * len(extents))
-        case ir.AffineAddExpr():
-            return add(evaluate_expr(expr.lhs, operands, extents), evaluate_expr(expr.rhs, operands, extents))
-        case ir.AffineMulExpr():
-            return scale(evaluate_expr(expr.lhs, operands, extents), constant_of(expr.rhs))
-        case ir.AffineFloorDivExpr():
-            return divide(evaluate_expr(expr.lhs, operands, extents), divisor_of(expr), extents)[0]
-        case ir.AffineModExpr():
-            return divide(evaluate_expr(expr.lhs, operands, extents), divisor_of(expr), extents)[1]
-        case ir.AffineCeilDivExpr():
-            negated = scale(evaluate_expr(expr.lhs, operands, extents), -1)
-            return scale(divide(negated, divisor_of(expr), extents)[0], -1)
-        case _:
-            raise NotLinearError(str(expr))
-
-
-def divisor_of(expr: ir.AffineBinaryExpr) -> int:
-    """The divisor of a ``mod``, ``floordiv`` or ``ceildiv``."""
-    divisor = constant_of(expr.rhs)
-    if divisor < 1:
-        raise NotLinearError(f"{expr}: the divisor is not positive")
-    return divisor
-
-
-def divide(form: Linear, divisor: int, extents: Sequence[int]) -> tuple[Linear, Linear]:
-    """Quotient and remainder as linear forms; ``_NeedsSplitError`` where the low part crosses a multiple."""
-    high = Linear(form.const // divisor, tuple(f // divisor if f % divisor == 0 else 0 for f in form.dims))
-    low = Linear(form.const % divisor, tuple(0 if f % divisor == 0 else f for f in form.dims))
-    least, greatest = low.span(extents)
-    if least // divisor == greatest // divisor:
-        shift = least // divisor
-        quotient = Linear(high.const + shift, high.dims)
-        return quotient, Linear(low.const - shift * divisor, low.dims)
-    raise _split_for(low, divisor, extents)
-
-
-def _split_for(low: Linear, divisor: int, extents: Sequence[int]) -> _NeedsSplitError:
-    dims = [d for d, f in enumerate(low.dims) if f and extents[d] > 1]
-    for dim in dims:
-        base = divisor // gcd(low.dims[dim], divisor)
-        if extents[dim] > base:
-            return _NeedsSplitError(partial(Piece.radix, dim=dim, base=base))
-    dim = max(dims, key=lambda d: abs(low.dims[d]) * (extents[d] - 1))
-    others = Linear(low.const, tuple(0 if d == dim else f for d, f in enumerate(low.dims)))
-    least, greatest = others.span(extents)
-    starts, previous = list[int](), None
-    for x in range(extents[dim]):
-        quotients = ((least + low.dims[dim] * x) // divisor, (greatest + low.dims[dim] * x) // divisor)
-        if quotients != previous or quotients[0] != quotients[1]:
-            starts.append(x)
-        previous = quotients
-    return _NeedsSplitError(partial(Piece.cut, dim=dim, starts=starts))
 
 
 @dataclass(frozen=True)
@@ -265,7 +141,7 @@ class _Body:
     def whole(self) -> frozenset[int]:
         """Loops that must not be cut into pieces that run one after another."""
         store, everything = self.store, frozenset(range(len(self.extents)))
-        own = [op for op in self.ops if op.name in _LOADS and op.operands[0] == store.operands[1]]
+        own = [op for op in self.ops if op.name in _LOADS and op.operands[0] == store.operands[1] and self.meets(op)]
         if store.name == "memref.store":
             return everything if own else frozenset()
         target = (store.attributes["map"], *list(store.operands)[2:])
@@ -278,11 +154,26 @@ class _Body:
             return everything
         if len(own) == 1 and _is_reduction(own[0].results[0], store.operands[0]):
             return frozenset()
-        access, operands = next((access, operands) for op, access, operands in self.accesses if op == store)
-        domain = poly.Domain.box([f"d{loop}" for loop in operands], [self.extents[loop] for loop in operands])
-        if own and not poly.injective(poly.from_affine_map(access, "stored", domain)):
+        if own and not poly.injective(self.polyhedral[store]):
             return everything
-        return frozenset(loop for loop in everything - set(operands) if self.extents[loop] > 1)
+        used = next(operands for op, _, operands in self.accesses if op == store)
+        return frozenset(loop for loop in everything - set(used) if self.extents[loop] > 1)
+
+    @cached_property
+    def polyhedral(self) -> Mapping[ir.Operation, poly.Access]:
+        """The accesses as functions on the box of the loops that they depend on."""
+        found: dict[ir.Operation, poly.Access] = {}
+        for op, access, operands in self.accesses:
+            domain = poly.Domain.box([f"d{k}" for k in range(len(operands))], [self.extents[d] for d in operands])
+            found[op] = poly.from_affine_map(access, "", domain)
+        return found
+
+    def meets(self, load: ir.Operation) -> bool:
+        """Whether a load of the stored array may touch what the nest stores."""
+        if load not in self.polyhedral or self.store not in self.polyhedral:
+            return True
+        ranges = zip(poly.bounds(self.polyhedral[load]), poly.bounds(self.polyhedral[self.store]), strict=True)
+        return all(low <= greatest and least <= high for (low, high), (least, greatest) in ranges)
 
     def unfold(self, whole: frozenset[int]) -> list[ir.Operation]:
         """Copy what is loaded through a division of loops in ``whole`` into arrays indexed by loops; the copies."""

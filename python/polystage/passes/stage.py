@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import (
     Constant,
     Nest,
     NotANestError,
     NotLinearError,
     main_function,
-    read_nest,
     signature,
     top_nests,
 )
