@@ -20,7 +20,7 @@ from polystage.analysis.nests import (
     constant_trip,
     linear_of,
 )
-from polystage.analysis.values import array_name, array_problem
+from polystage.analysis.values import array_name, array_problem, producer
 
 
 def constant_node(op: ir.Operation) -> Constant:
@@ -148,10 +148,10 @@ class _Reader:
 
     def outside(self, value: ir.Value) -> Node:
         """A constant, the one value that the body may use and does not compute."""
-        constant = value.owner
-        if isinstance(constant, ir.Block) or constant.name != "arith.constant":
+        constant = producer(value)
+        if constant is None or constant.name != "arith.constant":
             raise NotANestError("body uses a value computed outside of the nest")
-        return constant_node(constant.operation)
+        return constant_node(constant)
 
     def indices(self, op: ir.Operation, operands: Sequence[ir.Value]) -> tuple[Linear, ...]:
         attribute = op.attributes["map"]
@@ -165,8 +165,8 @@ class _Reader:
     def indirect(self, value: ir.Value) -> "Linear | int":
         if value in self.linear:
             return self.linear[value]
-        owner = value.owner
-        if not isinstance(owner, ir.Block) and owner.name == "arith.constant":
+        owner = producer(value)
+        if owner is not None and owner.name == "arith.constant":
             return self.constant(ir.IntegerAttr(owner.attributes["value"]).value)
         return self.node(value)
 

@@ -9,7 +9,7 @@ from torch_mlir import ir
 
 from polystage.analysis.nests import Access, Linear, Load, Nest
 from polystage.analysis.selection import Immediate, Operand, Result, Selection, Slot, Step, Temporary, Tile
-from polystage.analysis.values import argument_text
+from polystage.analysis.values import argument_text, producer
 from polystage.dialects import affine, npu
 from polystage.passes._staging import segments
 
@@ -232,10 +232,10 @@ class Emitter:
 
 def cause_of(array: ir.Value) -> str:
     """Why a DRAM tensor is moved: the kind of its function argument, or that it is an intermediate."""
-    owner = array.owner
-    if not isinstance(owner, ir.Block):
-        return "constant" if owner.name == "memref.get_global" else "intermediate"
-    return argument_text(ir.BlockArgument(array), "polystage.kind")
+    op = producer(array)
+    if op is None:
+        return argument_text(ir.BlockArgument(array), "polystage.kind")
+    return "constant" if op.name == "memref.get_global" else "intermediate"
 
 
 def foreign_operations(block: ir.Block) -> Iterator[ir.Operation]:
