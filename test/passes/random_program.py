@@ -61,6 +61,11 @@ class Tensor:
     consumed: bool = False
 
     @property
+    def constant(self) -> bool:
+        """Whether the data may stand in the program: not one number repeated, which is a scalar constant."""
+        return self.data is not None and self.element in ("f32", "i32") and len(np.unique(self.data)) > 1
+
+    @property
     def type(self) -> str:
         return f"memref<{''.join(f'{extent}x' for extent in self.shape)}{self.element}>"
 
@@ -127,13 +132,16 @@ class Builder:
 
     def program(self) -> Program:
         """The program as built so far; what nobody reads is an output, and so is some of the rest."""
-        inputs = [tensor for tensor in self.tensors if tensor.data is not None]
+        given = [tensor for tensor in self.tensors if tensor.data is not None]
+        stored = [tensor for tensor in given if tensor.constant and self.chance(8)]
+        inputs = [tensor for tensor in given if tensor not in stored]
         made = [tensor for tensor in self.tensors if tensor.data is None]
         outputs = [tensor for tensor in made if not tensor.consumed or self.chance(2)]
         lines = [
             f"    {name} = arith.constant {text}{'' if type_ == 'i1' else f' : {type_}'}"
             for (type_, text), name in self.constants.items()
         ]
+        lines += [f"    %{tensor.name} = memref.get_global @{tensor.name} : {tensor.type}" for tensor in stored]
         lines += [
             f'    %{tensor.name} = memref.alloc() {{polystage.name = "{tensor.name}"}} : {tensor.type}'
             for tensor in made
@@ -141,10 +149,18 @@ class Builder:
         ]
         arguments = [_argument(tensor, "input") for tensor in inputs] + [_argument(each, "output") for each in outputs]
         body = "\n".join([*lines, *self.nests])
-        text = f"module {{\n  func.func @main({', '.join(arguments)}) {{\n{body}\n    return\n  }}\n}}\n"
+        text = (
+            "".join(map(_global, stored)) + f"  func.func @main({', '.join(arguments)}) {{\n{body}\n    return\n  }}\n"
+        )
         data = [tensor.data for tensor in inputs if tensor.data is not None]
         unset = [np.full(tensor.shape, 77).astype(DTYPES[tensor.element]) for tensor in outputs]
-        return Program(text, (*data, *unset), len(outputs), self.exact)
+        return Program(f"module {{\n{text}}}\n", (*data, *unset), len(outputs), self.exact)
+
+
+def _global(tensor: Tensor) -> str:
+    assert tensor.data is not None
+    contents = f"dense<{tensor.data.tolist()}>"
+    return f'  memref.global "private" constant @{tensor.name} : {tensor.type} = {contents}\n'
 
 
 def _argument(tensor: Tensor, kind: str) -> str:
