@@ -14,7 +14,7 @@ from random_program import EXACT, POINTS, Builder, Program, Tensor
 from polystage.pipeline import PassFailure, run_pipeline
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
-ADD = {"i1": "xori", "i32": "addi"}
+ADD = {"i1": "xori", "i8": "addi", "i32": "addi"}
 TARGETS = (("tiny", None), ("tiny", "2KiB"), ("edge", "4KiB"), ("trainium1", None))
 
 
