@@ -48,7 +48,8 @@ def chained(builder: Builder) -> None:
     """``t[f(i)] = expression of s[g(i)]``, each element of s read once; sometimes in place."""
     source, nest, indices, name = reading(builder)
     value = next(each for each in nest.loaded if each.name == name)
-    if builder.chance(3) and source.element != "i1":
+    once = sum(f"%{source.name}[" in line for line in nest.lines) == 1  # else a recurrence
+    if builder.chance(3) and source.element != "i1" and once:
         nest.store(value, source, indices)
         return
     targets = nest.target(nest.all)
@@ -68,7 +69,7 @@ def folded(builder: Builder) -> None:
     tensor = builder.result([nest.extents[d] for d in kept], element)
     count = prod(nest.extents)
     adds = element == "i32" or (element == "f32" and value.bound * count <= EXACT["f32"])
-    combine = {"i1": "ori", "i32": "addi"}.get(element, "addf" if adds else "maximumf")
+    combine = {"i1": "ori", "i8": "maxsi", "i32": "addi"}.get(element, "addf" if adds else "maximumf")
     fill(builder, tensor, 0)
     old = nest.load(tensor, [nest.loops[d] for d in kept])
     bound = value.bound * (count if adds else 1)
