@@ -1,0 +1,77 @@
+"""How an array lies in lanes: the layout map of its memref type.
+
+A *layout* spreads one dimension of an array over the lanes in blocks, or keeps the array in one lane. It is the memref
+type's own affine layout map, whose first result is the lane::
+
+    memref<1x256x14x14xf32, affine_map<(n, c, h, w) -> (c mod 128, c floordiv 128, n, h, w)>>
+
+Wherever the array is, it lies in that order: on chip (``#npu.sbuf``) the first result is the lane and the others are
+row-major inside it; in DRAM all of them are row-major, so that what one lane holds is one run of bytes. The identity is
+both "dimension 0 on the lanes" and, in DRAM, the plain order, which are the same bytes.
+
+Not handled: layouts of several digits (two dimensions across the lanes, row blocks on idle lanes).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from polystage.dialects import npu
+
+
+class UnknownLayoutError(Exception):
+    """A layout map that is not of the form that ``Layout`` writes."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``dim`` is the array dimension across the lanes in blocks of ``block`` lanes; None keeps all in one lane."""
+
+    dim: int | None
+    block: int = 0
+
+    def affine_map(self, shape: Sequence[int]) -> ir.AffineMap:
+        """The layout map for an array of that shape: lane, block of lanes where there are several, the rest in order."""
+        dims: list[ir.AffineExpr] = [ir.AffineExpr.get_dim(k) for k in range(len(shape))]
+        if self.dim is None:
+            return ir.AffineMap.get(len(shape), 0, [ir.AffineExpr.get_constant(0), *dims])
+        lane, free = dims[self.dim], dims[: self.dim] + dims[self.dim + 1 :]
+        if shape[self.dim] <= self.block:
+            return ir.AffineMap.get(len(shape), 0, [lane, *free])
+        digits = [ir.AffineExpr.get_mod(lane, self.block), ir.AffineExpr.get_floor_div(lane, self.block)]
+        return ir.AffineMap.get(len(shape), 0, [*digits, *free])
+
+    def physical_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the physical array, lanes first; a ragged last block is padded."""
+        if self.dim is None:
+            return (1, *shape)
+        extent, free = shape[self.dim], (*shape[: self.dim], *shape[self.dim + 1 :])
+        if extent <= self.block:
+            return (extent, *free)
+        return (self.block, -(-extent // self.block), *free)
+
+    @classmethod
+    def of(cls, type_: ir.MemRefType, lanes: int) -> "Layout":
+        """The layout that a type carries on a machine with so many lanes; UnknownLayoutError where it has none such."""
+        access, shape = type_.affine_map, type_.shape
+        for dim in (None, *range(len(shape))):
+            for block in (lanes, *_blocks(access)):
+                layout = cls(dim, 0 if dim is None else block)
+                if layout.affine_map(shape) == access:
+                    return layout
+        raise UnknownLayoutError(f"layout {access} does not spread one dimension over the lanes")
+
+    def of_type(self, type_: ir.MemRefType, *, on_chip: bool) -> ir.MemRefType:
+        """That type with this layout, in SBUF or in DRAM."""
+        shape = list(type_.shape)
+        space = npu.sbuf() if on_chip else None
+        return ir.MemRefType.get(shape, type_.element_type, ir.AffineMapAttr.get(self.affine_map(shape)), space)
+
+
+def _blocks(access: ir.AffineMap) -> list[int]:
+    """The divisor of a map's first result, if it is a ``mod``."""
+    first = access.results[0]
+    if isinstance(first, ir.AffineModExpr) and isinstance(first.rhs, ir.AffineConstantExpr):
+        return [first.rhs.value]
+    return []
