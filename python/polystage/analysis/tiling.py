@@ -15,10 +15,11 @@ from torch_mlir import ir
 
 from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import Implementation
+from polystage.analysis.layouts import Layout, is_direct
 from polystage.analysis.nests import Access, Gather, Index, Linear, Load, Nest, Node
 from polystage.analysis.reductions import recurrence, reduction_of, sequential
 from polystage.analysis.selection import Selection, Slot, is_float, select
-from polystage.dialects.npu import element_bytes
+from polystage.dialects.npu import element_bytes, memory_of
 from polystage.machine import Machine
 
 
@@ -108,6 +109,11 @@ class NestTiling:
         """Bytes per lane of SBUF that a tile needs, alignment and temporaries included."""
         total = sum(self._align(buffer.bytes_per_lane(sizes, self.blocks)) for buffer in self.buffers)
         return total + self.temporaries(sizes)
+
+    def parts(self, sizes: Sequence[int]) -> Iterator[int]:
+        """Bytes per lane of what ``demand`` adds up: each buffer, and all temporaries together."""
+        yield from (buffer.bytes_per_lane(sizes, self.blocks) for buffer in self.buffers)
+        yield self.temporaries(sizes)
 
     def temporaries(self, sizes: Sequence[int]) -> int:
         """Bytes per lane of the temporaries of the point nest that takes most.
@@ -219,7 +225,7 @@ def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> N
     return NestTiling(
         nest=nest,
         implementation=implementation,
-        buffers=tuple(_buffers(nest, implementation)),
+        buffers=tuple(_buffers(nest, implementation, machine)),
         blocks=blocks,
         single=sequential(nest),
         alignment=machine.alignment,
@@ -234,7 +240,18 @@ def lane_of_result(nest: Nest, implementation: Implementation) -> int | None:
     return None if implementation.lane in nest.reduced else implementation.lane
 
 
-def _buffers(nest: Nest, implementation: Implementation) -> Iterator[TileBuffer]:
+def in_place(nest: Nest, implementation: Implementation, access: Access, machine: Machine, *, result: bool) -> bool:
+    """Whether instructions of that implementation access an array on chip where it lies."""
+    type_ = ir.MemRefType(access.array.type)
+    if memory_of(type_) == "dram":
+        return False
+    lane = lane_of_result(nest, implementation) if result else implementation.lane
+    extent = 1 if lane is None else nest.extents[lane]
+    others = [loop for loop in (implementation.lane, implementation.rows) if loop is not None]
+    return is_direct(access, lane, extent, Layout.of(type_, machine.lanes), machine, others=others)
+
+
+def _buffers(nest: Nest, implementation: Implementation, machine: Machine) -> Iterator[TileBuffer]:
     stored = None if nest.store.indirect else nest.store.access
     accumulates = any(
         isinstance(node := nest.nodes[number], Load) and node.access == stored for number in nest.self_loads
@@ -243,8 +260,9 @@ def _buffers(nest: Nest, implementation: Implementation) -> Iterator[TileBuffer]
     for node in nest.nodes:
         if isinstance(node, Load) and node.access != stored and node.access not in seen:
             seen.add(node.access)
-            yield _buffer(nest, node.access, implementation.lane, loaded=True)
-    if stored is not None:
+            if not in_place(nest, implementation, node.access, machine, result=False):
+                yield _buffer(nest, node.access, implementation.lane, loaded=True)
+    if stored is not None and not in_place(nest, implementation, stored, machine, result=True):
         yield _buffer(nest, stored, lane_of_result(nest, implementation), loaded=accumulates, stored=True)
 
 

@@ -186,6 +186,8 @@ class StagedNest:
     def origin(self, index: Linear, spans: Mapping[int, Span]) -> Form:
         """The index at the first iteration of the current tile."""
         form = Form(index.const)
+        for symbol, factor in zip(self.nest.symbols, index.symbols, strict=True):
+            form.add(symbol, factor)
         for loop, factor in enumerate(index.dims):
             if factor and loop in spans:
                 form.const += factor * spans[loop].start
@@ -231,16 +233,12 @@ class PointNest:
             indices = [self._index_value(index) for index in nest.store.indices]
             ir.Operation.create("memref.store", [], [value, nest.store.array, *indices])
         else:
-            access = nest.store.access
-            affine.store(
-                value, self.staged.memory[self.staged.by_access[access]], *access_map(self._tile_index(access))
-            )
+            affine.store(value, *self._place(nest.store.access))
 
     def _node(self, node: Node) -> ir.Value:
         match node:
             case Load():
-                buffer = self.staged.by_access[node.access]
-                return affine.load(self.staged.memory[buffer], *access_map(self._tile_index(node.access)))
+                return affine.load(*self._place(node.access))
             case Constant():
                 return self.staged.constant(node)
             case Index():
@@ -256,6 +254,13 @@ class PointNest:
                 )
                 operands = [self.values[k] for k in node.operands]
                 return ir.Operation.create(node.name, [node.type], operands, attributes).result
+
+    def _place(self, access: Access) -> tuple[ir.Value, ir.AffineMap, list[ir.Value]]:
+        """Where the point nest finds an element: in a tile buffer, or in an array that is on chip."""
+        if access in self.staged.by_access:
+            memory = self.staged.memory[self.staged.by_access[access]]
+            return memory, *access_map(self._tile_index(access))
+        return access.array, *access_map([self._global(index) for index in access.indices])
 
     def _index_value(self, index: Linear | int) -> ir.Value:
         if isinstance(index, Linear):

@@ -30,9 +30,9 @@ def smallest(tiling: NestTiling) -> list[int]:
     return [min(extent, tiling.blocks.get(loop, 1)) for loop, extent in enumerate(tiling.nest.extents)]
 
 
-def choose(tiling: NestTiling, machine: Machine) -> Choice:
-    """The fastest tiling found that fits; the smallest tile has to."""
-    search = _Search(tiling, machine)
+def choose(tiling: NestTiling, machine: Machine, room: int) -> Choice:
+    """The fastest tiling found that fits into ``room`` bytes of each lane; the smallest tile has to."""
+    search = _Search(tiling, machine, room)
     whole = [1 if loop in tiling.single else extent for loop, extent in enumerate(tiling.nest.extents)]
     if search.fits(whole):
         return search.choice(whole)
@@ -43,13 +43,13 @@ def choose(tiling: NestTiling, machine: Machine) -> Choice:
 class _Search:
     """The walk over tile sizes of one nest; remembers the cost of what it has seen."""
 
-    def __init__(self, tiling: NestTiling, machine: Machine) -> None:
-        self.tiling, self.machine = tiling, machine
+    def __init__(self, tiling: NestTiling, machine: Machine, room: int) -> None:
+        self.tiling, self.machine, self.room = tiling, machine, room
         self.orders = list(orders(tiling))
         self.seen: dict[tuple[int, ...], Choice] = {}
 
     def fits(self, sizes: Sequence[int]) -> bool:
-        return self.tiling.demand(sizes) <= self.machine.usable_bytes_per_lane
+        return self.tiling.demand(sizes) <= self.room
 
     def choice(self, sizes: Sequence[int]) -> Choice:
         key = tuple(sizes)
@@ -68,7 +68,7 @@ class _Search:
     def shrink(self, sizes: list[int]) -> list[int]:
         """Make the tile smaller until it fits, each step the one that costs least time per byte freed."""
         demand = self.tiling.demand(sizes)
-        while demand > self.machine.usable_bytes_per_lane:
+        while demand > self.room:
             before = self.choice(sizes).ns
             steps = [
                 ((self.choice(smaller).ns - before) / freed, loop, smaller)

@@ -1,0 +1,61 @@
+"""Puts arrays on chip: types, copies of arguments, transfers between memories (mechanism of ``stage``)."""
+
+from collections.abc import Sequence
+
+from torch_mlir import ir
+
+from polystage.analysis.nests import Load, Nest
+from polystage.analysis.values import array_name, producer
+from polystage.dialects import affine, npu
+from polystage.passes._residency import Resident
+from polystage.passes._staging import KIND, Form, access_map
+
+
+def place(resident: Resident, schedule: Sequence[ir.Operation]) -> None:
+    """Give the array its place on chip; an argument gets a copy there that all nests of ``schedule`` use instead."""
+    type_ = resident.layout.of_type(ir.MemRefType(resident.array.type), on_chip=True)
+    first, op = schedule[resident.first], producer(resident.array)
+    if op is not None:
+        resident.array.set_type(type_)
+        op.move_before(first)  # lives begin at the alloc
+        return
+    with ir.InsertionPoint(first), first.location:
+        copy = affine.alloc(type_, f"{array_name(resident.array)}.resident")
+        resident.array.replace_all_uses_with(copy)
+        if resident.loaded:
+            _copy(resident.array, copy)
+    if resident.stored:
+        last = schedule[resident.last]
+        with ir.InsertionPoint(_after(last)), last.location:
+            _copy(copy, resident.array)
+
+
+def _after(op: ir.Operation) -> ir.Operation:
+    operations = [each.operation for each in op.block.operations]
+    return operations[operations.index(op) + 1]
+
+
+def _copy(source: ir.Value, target: ir.Value) -> None:
+    shape = ir.MemRefType(source.type).shape
+    kept = [k for k, extent in enumerate(shape) if extent > 1]
+    with affine.nest([shape[k] for k in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
+        iv = dict(zip(kept, ivs, strict=True))
+        access = access_map([Form().add(iv.get(k), 1) for k in range(len(shape))])
+        affine.store(affine.load(source, *access), target, *access)
+
+
+def moves_only(nest: Nest) -> bool:
+    """Whether the nest only moves an array between memories, so that it is one transfer as it stands."""
+    node = nest.nodes[nest.store.value]
+    if len(nest.nodes) != 1 or not isinstance(node, Load) or nest.store.indirect:
+        return False
+    memories = {npu.memory_of(array.type) for array in (node.access.array, nest.store.array)}
+    return memories == {"dram", "sbuf"}
+
+
+def write_transfer(nest: Nest) -> None:
+    """Mark the nest as a transfer: a copy of it, as the caller erases the nest that it has staged."""
+    clone = nest.op.clone()
+    clone.attributes[KIND] = ir.StringAttr.get("transfer")
+    if "npu.implementation" in clone.attributes:
+        del clone.attributes["npu.implementation"]
