@@ -12,12 +12,15 @@ both "dimension 0 on the lanes" and, in DRAM, the plain order, which are the sam
 Not handled: layouts of several digits (two dimensions across the lanes, row blocks on idle lanes).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import Access
 from polystage.dialects import npu
+from polystage.machine import Machine
 
 
 class UnknownLayoutError(Exception):
@@ -32,7 +35,7 @@ class Layout:
     block: int = 0
 
     def affine_map(self, shape: Sequence[int]) -> ir.AffineMap:
-        """The layout map for an array of that shape: lane, block of lanes where there are several, the rest in order."""
+        """The layout map for an array of that shape: lane, block of lanes where there are several, then the rest."""
         dims: list[ir.AffineExpr] = [ir.AffineExpr.get_dim(k) for k in range(len(shape))]
         if self.dim is None:
             return ir.AffineMap.get(len(shape), 0, [ir.AffineExpr.get_constant(0), *dims])
@@ -55,6 +58,8 @@ class Layout:
     def of(cls, type_: ir.MemRefType, lanes: int) -> "Layout":
         """The layout that a type carries on a machine with so many lanes; UnknownLayoutError where it has none such."""
         access, shape = type_.affine_map, type_.shape
+        if not shape:
+            return cls(None)
         for dim in (None, *range(len(shape))):
             for block in (lanes, *_blocks(access)):
                 layout = cls(dim, 0 if dim is None else block)
@@ -69,9 +74,46 @@ class Layout:
         return ir.MemRefType.get(shape, type_.element_type, ir.AffineMapAttr.get(self.affine_map(shape)), space)
 
 
+def lane_dim(access: Access, loop: int | None) -> int | None:
+    """The array dimension that a lane loop runs along, one element per iteration; None where there is no such."""
+    if loop is None:
+        return None
+    dims = [dim for dim, index in enumerate(access.indices) if index.dims[loop]]
+    return dims[0] if len(dims) == 1 and access.indices[dims[0]].dims[loop] == 1 else None
+
+
+def is_direct(
+    access: Access, loop: int | None, extent: int, layout: Layout, machine: Machine, *, others: Iterable[int] = ()
+) -> bool:
+    """Whether instructions can use the access in place when ``loop`` (of that extent) is to be on its lanes.
+
+    ``others`` are loops that lie across the lanes of other operands: they must not move this one from lane to lane.
+    """
+    if layout.dim is None:
+        return loop is None
+    index = access.indices[layout.dim]
+    if loop is None:
+        return not any(index.dims) and not any(index.symbols) and index.const == 0
+    if lane_dim(access, loop) != layout.dim:
+        return False
+    if any(index.dims[other] % layout.block for other in others if other != loop):
+        return False
+    offset = gcd(index.const, *(f for k, f in enumerate(index.dims) if k != loop), *index.symbols)
+    return lane_chunk(offset, min(extent, layout.block), machine) is not None
+
+
+def lane_chunk(offset: int, lanes: int, machine: Machine) -> int | None:
+    """How many of ``lanes`` lanes one access takes when it starts at multiples of ``offset``; None if no number may."""
+    for chunk in (lanes, *(rule.lanes for rule in reversed(machine.start_lanes) if rule.lanes < lanes)):
+        multiple = machine.start_multiple(chunk)
+        if offset % multiple == 0 and (chunk == lanes or chunk % multiple == 0):
+            return chunk
+    return None
+
+
 def _blocks(access: ir.AffineMap) -> list[int]:
     """The divisor of a map's first result, if it is a ``mod``."""
-    first = access.results[0]
+    first = access.results[0] if access.results else None
     if isinstance(first, ir.AffineModExpr) and isinstance(first.rhs, ir.AffineConstantExpr):
         return [first.rhs.value]
     return []

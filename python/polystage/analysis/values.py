@@ -2,6 +2,7 @@
 
 from torch_mlir import ir
 
+from polystage.analysis.layouts import Layout, UnknownLayoutError
 from polystage.dialects.npu import element_bytes
 from polystage.errors import UserError
 
@@ -56,8 +57,10 @@ def array_problem(type_: ir.Type) -> str | None:
         return "is no memref"
     if not type_.has_static_shape:
         return "has a dynamic shape"
-    if type_.affine_map != ir.AffineMap.get_identity(type_.rank):
-        return "has a layout"
+    try:
+        Layout.of(type_, max(type_.shape, default=1))
+    except UnknownLayoutError as problem:
+        return f"has a {problem}"
     try:
         element_bytes(type_.element_type)
     except ValueError as problem:

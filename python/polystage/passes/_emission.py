@@ -1,6 +1,6 @@
 """Writes instructions for point nests: iteration boxes, operand maps, temporaries (mechanism of ``lower-to-npu``)."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import ceil
@@ -228,6 +228,39 @@ class Emitter:
         """Allocate the buffer of a slot, as large as the parts that instructions cover."""
         shape = [self.lanes, *(self.parts[loop].size for loop in sorted(slot.loops))]
         return affine.alloc(ir.MemRefType.get(shape, slot.type, memory_space=npu.sbuf()), name)
+
+
+def chunked(
+    emitter: Emitter,
+    around: Sequence[int],
+    whole: Sequence[int],
+    cut: tuple[int | None, int],
+    slots: Sequence[Slot],
+    body: Callable[[], None],
+) -> None:
+    """Loops for ``around``, runs of chunks for the loop that is cut, and ``body`` with its temporaries inside."""
+    nest = emitter.nest
+    fixed: dict[int, Part] = {loop: Part(0, nest.extents[loop]) for loop in whole}
+    if emitter.lane is not None:
+        fixed[emitter.lane] = Part(0, nest.extents[emitter.lane])
+    with instruction_loops(nest, around) as parts:
+        for start, count, size in _runs(nest, cut):
+            if count > 1 and cut[0] is not None:
+                with affine.loop(count) as iv:
+                    _with_temporaries(emitter, {**fixed, **parts, cut[0]: Part(start, size, iv, size)}, slots, body)
+            else:
+                last = {} if cut[0] is None else {cut[0]: Part(start, size)}
+                _with_temporaries(emitter, {**fixed, **parts, **last}, slots, body)
+
+
+def _runs(nest: Nest, cut: tuple[int | None, int]) -> list[tuple[int, int, int]]:
+    return [(0, 1, 1)] if cut[0] is None else list(chunks(nest, cut[0], cut[1]))
+
+
+def _with_temporaries(emitter: Emitter, parts: Parts, slots: Sequence[Slot], body: Callable[[], None]) -> None:
+    emitter.parts = parts
+    emitter.temporaries = [emitter.temporary(slot, "temporary") for slot in slots]
+    body()
 
 
 def cause_of(array: ir.Value) -> str:

@@ -1,6 +1,6 @@
 """Turn point nests into machine instructions and copies between memories into DMA."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -9,7 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
 from polystage.analysis.nest_reader import read_nest
-from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function
+from polystage.analysis.nests import Load, Nest, NotANestError, NotLinearError, main_function
 from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.selection import NotSelectableError, Selection, Slot
 from polystage.analysis.tiling import extra_slots, selection_of
@@ -17,16 +17,16 @@ from polystage.analysis.values import check_arguments
 from polystage.dialects import affine, npu
 from polystage.dialects.npu import scalars
 from polystage.machine import Machine, of_module
+from polystage.passes._contraction import write_contraction
 from polystage.passes._emission import (
     Emitter,
     Part,
-    Parts,
     cause_of,
-    chunks,
+    chunked,
     fit,
     foreign_operations,
-    instruction_loops,
 )
+from polystage.passes._layouts import Physical, physical_arrays, physical_nests
 from polystage.passes._staging import KIND
 from polystage.pipeline import Pass, PassContext
 
@@ -67,7 +67,11 @@ class LowerToNpu(Pass):
         machine = of_module(op)
         function = main_function(op)
         check_arguments(function)
-        self._block(function.regions[0].blocks[0], (), machine, ctx)
+        body = function.regions[0].blocks[0]
+        physical = physical_arrays(body, machine)
+        self._block(body, (), Target(machine, physical), ctx)
+        for array in physical:
+            ir.OpResult(array).owner.erase()
         for constant in [o.operation for o in function.regions[0].blocks[0].operations]:
             if constant.name == "arith.constant" and not any(True for _ in constant.result.uses):
                 constant.erase()
@@ -77,17 +81,17 @@ class LowerToNpu(Pass):
                     foreign, f"'{foreign.name}' is not part of an npu program; run lower-to-affine and stage first"
                 )
 
-    def _block(self, block: ir.Block, ivs: Sequence[ir.Value], machine: Machine, ctx: PassContext) -> None:
+    def _block(self, block: ir.Block, ivs: Sequence[ir.Value], target: "Target", ctx: PassContext) -> None:
         for op in [each.operation for each in block.operations]:
             if op.name != "affine.for":
                 continue
             if KIND not in op.attributes:
                 body = op.regions[0].blocks[0]
-                self._block(body, (*ivs, body.arguments[0]), machine, ctx)
+                self._block(body, (*ivs, body.arguments[0]), target, ctx)
                 continue
             try:
                 with ir.InsertionPoint(op), op.location:
-                    statistic = lower_nest(op, ivs, machine)
+                    statistic = lower_nest(op, ivs, target)
             except (NotANestError, NotLinearError, NotSelectableError) as problem:
                 ctx.error(op, f"no instruction covers this nest: {problem}")
                 continue
@@ -98,16 +102,28 @@ class LowerToNpu(Pass):
             op.erase()
 
 
-def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], machine: Machine) -> str:
+@dataclass(frozen=True)
+class Target:
+    """The machine, and the physical array of every array with a layout."""
+
+    machine: Machine
+    physical: Physical
+
+
+def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target) -> str:
     """Write the instructions of one marked nest before it; returns the statistic that it adds to."""
     nest = read_nest(op, ivs)
     kind = op.attributes[KIND]
     if kind == ir.StringAttr.get("transfer"):
-        _transfer(nest)
+        for piece, _ in physical_nests(nest, None, target.physical, target.machine):
+            _transfer(piece)
         return "transfers"
     if kind != ir.StringAttr.get("compute"):
         raise NotSelectableError(f'{KIND} is "transfer" or "compute", not {kind}')
-    _compute(nest, implementation_of(nest), machine)
+    implementation = implementation_of(nest)
+    for piece, moved in physical_nests(nest, implementation, target.physical, target.machine):
+        assert moved is not None
+        _compute(piece, moved, target.machine)
     return "nests"
 
 
@@ -128,7 +144,7 @@ def implementation_of(nest: Nest) -> Implementation:
 def _compute(nest: Nest, implementation: Implementation, machine: Machine) -> None:
     match implementation.kind:
         case "contraction":
-            _contraction(nest, implementation, machine)
+            write_contraction(nest, implementation, machine)
         case "reduce":
             _reduce(nest, implementation, machine)
         case _:
@@ -167,7 +183,7 @@ def _elementwise(nest: Nest, implementation: Implementation, machine: Machine) -
         if nest.store.indirect:
             _scatter(nest, emitter, selection)
 
-    _chunked(emitter, around + stepped, whole, (cut, size), selection.slots, body)
+    chunked(emitter, around + stepped, whole, (cut, size), selection.slots, body)
 
 
 def _scatter(nest: Nest, emitter: Emitter, selection: Selection) -> None:
@@ -182,39 +198,6 @@ def _scatter(nest: Nest, emitter: Emitter, selection: Selection) -> None:
         cause=cause_of(nest.store.array),
     )  # fmt: skip
     npu.dma_wait(token)
-
-
-def _chunked(
-    emitter: Emitter,
-    around: Sequence[int],
-    whole: Sequence[int],
-    cut: tuple[int | None, int],
-    slots: Sequence[Slot],
-    body: Callable[[], None],
-) -> None:
-    """Loops for ``around``, runs of chunks for the loop that is cut, and ``body`` with its temporaries inside."""
-    nest = emitter.nest
-    fixed: dict[int, Part] = {loop: Part(0, nest.extents[loop]) for loop in whole}
-    if emitter.lane is not None:
-        fixed[emitter.lane] = Part(0, nest.extents[emitter.lane])
-    with instruction_loops(nest, around) as parts:
-        for start, count, size in _runs(nest, cut):
-            if count > 1 and cut[0] is not None:
-                with affine.loop(count) as iv:
-                    _with_temporaries(emitter, {**fixed, **parts, cut[0]: Part(start, size, iv, size)}, slots, body)
-            else:
-                last = {} if cut[0] is None else {cut[0]: Part(start, size)}
-                _with_temporaries(emitter, {**fixed, **parts, **last}, slots, body)
-
-
-def _runs(nest: Nest, cut: tuple[int | None, int]) -> list[tuple[int, int, int]]:
-    return [(0, 1, 1)] if cut[0] is None else list(chunks(nest, cut[0], cut[1]))
-
-
-def _with_temporaries(emitter: Emitter, parts: Parts, slots: Sequence[Slot], body: Callable[[], None]) -> None:
-    emitter.parts = parts
-    emitter.temporaries = [emitter.temporary(slot, "temporary") for slot in slots]
-    body()
 
 
 def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> None:
@@ -248,7 +231,7 @@ def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> Non
         emitter.steps(selection)
         _reduce_box(emitter, selection, slots, operation, across=across)
 
-    _chunked(emitter, around, whole, chosen, slots, body)
+    chunked(emitter, around, whole, chosen, slots, body)
 
 
 def _reduce_box(emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, *, across: bool) -> None:
@@ -302,103 +285,3 @@ def _shifted(expr: ir.AffineExpr, rank: int) -> ir.AffineExpr:
     if isinstance(expr, ir.AffineDimExpr) and 0 < expr.position < rank:
         return ir.AffineExpr.get_dim(expr.position + 1)
     return expr
-
-
-@dataclass(frozen=True)
-class _Roles:
-    """Loops of a contraction: ``columns`` are moved, ``others`` run around PSUM groups, ``steps`` accumulate."""
-
-    stationary: Access
-    moving: Access
-    columns: tuple[int, ...]
-    others: tuple[int, ...]
-    steps: tuple[int, ...]
-
-
-def _roles(nest: Nest, implementation: Implementation) -> _Roles:
-    reduction = reduction_of(nest)
-    product = product_of(nest, reduction) if reduction is not None else None
-    assert product is not None
-    factors = [node.access for node in (nest.nodes[product.lhs], nest.nodes[product.rhs]) if isinstance(node, Load)]
-    stationary, moving = factors[implementation.stationary], factors[1 - implementation.stationary]
-    special = {implementation.lane, implementation.rows}
-    loops = [d for d in range(len(nest.extents)) if d not in special]
-    columns = tuple(d for d in loops if d in moving.support & nest.parallel and d not in stationary.support)
-    steps = tuple(d for d in loops if d not in nest.parallel)
-    others = tuple(d for d in loops if d not in columns and d not in steps)
-    return _Roles(stationary, moving, columns, others, steps)
-
-
-def _contraction(nest: Nest, implementation: Implementation, machine: Machine) -> None:
-    """Products accumulated in PSUM, then added to the result tile."""
-    roles = _roles(nest, implementation)
-    whole, cut, size = fit(nest, roles.columns, machine.max_moving_f32, machine.matrix.max_free_dims)
-    around = [*roles.others, *(d for d in roles.columns if d not in whole and d != cut)]
-    emitter = Emitter(nest, implementation.lane)
-
-    def body() -> None:
-        _accumulate(emitter, implementation, roles)
-
-    _chunked(
-        emitter,
-        around,
-        [*whole, *([implementation.rows] if implementation.rows is not None else [])],
-        (cut, size),
-        (),
-        body,
-    )
-
-
-def _accumulate(emitter: Emitter, implementation: Implementation, roles: _Roles) -> None:
-    nest, parts = emitter.nest, dict(emitter.parts)
-    rows = 1 if implementation.rows is None else nest.extents[implementation.rows]
-    columns = [d for d in roles.columns if parts[d].size > 1]
-    free = [parts[d].size for d in columns]
-    dim = ir.AffineExpr.get_dim
-    psum = affine.alloc(ir.MemRefType.get([rows, *free], ir.F32Type.get(), memory_space=npu.psum()), "psum")
-    steps = prod(nest.extents[d] for d in roles.steps)
-    evacuated = {columns[k]: k + 1 for k in range(len(columns))}
-    if implementation.rows is not None:
-        evacuated[implementation.rows] = 0
-    plain = [dim(k) for k in range(len(columns) + 1)]
-    symbols = emitter.symbols()
-    drained = ir.AffineMap.get(len(plain), len(symbols), plain)
-    if steps > 1:
-        npu.memset(psum, symbols, sizes=[rows, *free], maps=[drained], value=0.0)
-    with instruction_loops(nest, roles.steps) as stepped:
-        emitter.parts = {**parts, **stepped}
-        _matmul(emitter, implementation, roles, columns, psum, accumulate=steps > 1)
-    emitter.parts = parts
-    result = emitter.access_map(nest.store.access, evacuated, len(plain))
-    npu.tensor_tensor(
-        nest.store.array, nest.store.array, psum, symbols,
-        sizes=[rows, *free], maps=[result, result, drained], op="add",
-    )  # fmt: skip
-
-
-def _matmul(
-    emitter: Emitter,
-    implementation: Implementation,
-    roles: _Roles,
-    columns: Sequence[int],
-    psum: ir.Value,
-    *,
-    accumulate: bool,
-) -> None:
-    nest = emitter.nest
-    positions: dict[int, int] = {loop: k + 2 for k, loop in enumerate(columns)}
-    if implementation.lane is not None:
-        positions[implementation.lane] = 0
-    if implementation.rows is not None:
-        positions[implementation.rows] = 1
-    rank = len(columns) + 2
-    symbols = emitter.symbols()
-    rows = 1 if implementation.rows is None else nest.extents[implementation.rows]
-    dim = ir.AffineExpr.get_dim
-    maps = [
-        ir.AffineMap.get(rank, len(symbols), [dim(k) for k in range(1, rank)]),
-        emitter.access_map(roles.stationary, positions, rank),
-        emitter.access_map(roles.moving, positions, rank),
-    ]
-    sizes = [emitter.lanes, rows, *(emitter.parts[d].size for d in columns)]
-    npu.matmul(psum, roles.stationary.array, roles.moving.array, symbols, sizes=sizes, maps=maps, accumulate=accumulate)
