@@ -58,11 +58,14 @@ class Compiled:
     def weights(self) -> Mapping[str, Array]:
         """Parameters, buffers and constants by name, in the element types of the program."""
         if self._bound is None:
-            given = self._load_weights()
-            if any(binding.name not in given for binding in self.signature.weights):
-                given = {**given, **loading.hoisted(self.module("npu"), given)}
-            self._bound = {binding.name: binding.take(given[binding.name]) for binding in self.signature.weights}
+            self._bound = self._loaded(self._load_weights())
         return self._bound
+
+    def _loaded(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        """The weights of the program by name, from the model's own and what `@load` makes of them."""
+        if any(binding.name not in given for binding in self.signature.weights):
+            given = {**given, **loading.hoisted(self.module("npu"), given)}
+        return {binding.name: binding.take(given[binding.name]) for binding in self.signature.weights}
 
     def __call__(self, *inputs: Any) -> Any:
         """Executes on the model's positional inputs."""
@@ -93,7 +96,7 @@ class Compiled:
         if self._reference is None:
             raise UserError("nothing to compare with: this program came without its model or its example inputs")
         expected = self._reference.evaluate(inputs)
-        weights = self.weights if expected.weights is None else expected.weights
+        weights = self.weights if expected.weights is None else self._loaded(expected.weights)
         outputs = self._run(self.signature.by_position(expected.inputs), weights)
         found = difference(list(outputs.values()), expected.outputs)
         steps = rounding_steps(self.module("affine"))

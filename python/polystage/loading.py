@@ -1,4 +1,4 @@
-"""What runs once, when a program is loaded: ``@load`` computes the hoisted parameters from the model's own."""
+"""What runs once, when a program is loaded: ``@load`` computes hoisted and packed parameters from the model's own."""
 
 from collections.abc import Mapping
 

@@ -49,8 +49,8 @@ class Shadow:
         self._names: list[str] = []
         self._born = 0
         self._active: list[Buffer] = []
-        self._flying = 0
-        self._sources: list[Region] = []
+        self._targets: list[Buffer] = []
+        self._sources: list[tuple[Buffer, Region]] = []
 
     def adopt(self, buffer: Buffer) -> None:
         """A life of ``buffer`` begins (an allocation inside a loop has many): it gets an owner id and owns nothing.
@@ -78,7 +78,7 @@ class Shadow:
     def write(self, buffer: Buffer, region: Region, complain: Complain) -> None:
         """Make ``buffer`` the owner of ``region``, which no transfer may be using."""
         self._activate(buffer)
-        if self._flying or self._sources:
+        if self._targets or self._sources:
             self._refuse_races(buffer, region, complain)
         if buffer.whole != buffer.generation or buffer.transfers:
             self._set_owner(region, buffer.word)
@@ -90,29 +90,30 @@ class Shadow:
         self._activate(buffer)
         self._refuse_races(buffer, region, complain)
         self._set_owner(region, _IN_FLIGHT_WORD[buffer.itemsize])
-        self._flying += 1
+        self._targets.append(buffer)
         self._engage(buffer, 1)
 
     def land(self, buffer: Buffer, region: Region) -> None:
         """A transfer into ``region`` ends."""
         self._set_owner(region, buffer.word)
-        self._flying -= 1
+        self._targets.remove(buffer)
         self._engage(buffer, -1)
 
     def lock(self, buffer: Buffer, region: Region) -> None:
         """A transfer that reads ``region`` starts."""
         if self.locks is None:
             self.locks = np.zeros(len(self.owners), np.uint8)
-        self._sources.append(region)
+        self._sources.append((buffer, region))
         self._set_lock(region, locked=True)
         self._engage(buffer, 1)
 
     def unlock(self, buffer: Buffer, region: Region) -> None:
         """A transfer that reads ``region`` ends."""
-        self._sources.remove(region)
+        self._sources.remove((buffer, region))
         self._set_lock(region, locked=False)
-        for other in self._sources:
-            self._set_lock(other, locked=True)
+        for other, part in self._sources:
+            if other.overlaps(buffer):
+                self._set_lock(part, locked=True)
         self._engage(buffer, -1)
 
     def _activate(self, buffer: Buffer) -> None:
@@ -184,12 +185,12 @@ class Shadow:
             self._lock_words(region, self.locks).fill(value)
 
     def _refuse_races(self, buffer: Buffer, region: Region, complain: Complain) -> None:
-        if self._flying:
+        if any(other.overlaps(buffer) for other in self._targets):
             busy = (self._owners_by_byte(region) == IN_FLIGHT).any(axis=-1)
             if busy.any():
                 where = buffer.memory.describe(_place(region, busy), buffer.itemsize)
                 raise complain("race", f"{where} touched while dma in flight into it (missing wait)")
-        if self._sources and self.locks is not None:
+        if self.locks is not None and any(other.overlaps(buffer) for other, _ in self._sources):
             busy = self._lock_words(region, self.locks) != 0
             if busy.any():
                 where = buffer.memory.describe(_place(region, busy), buffer.itemsize)

@@ -1,6 +1,6 @@
 """Give every buffer its address."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -14,6 +14,7 @@ from polystage.machine import Machine, of_module
 from polystage.pipeline import Pass, PassContext
 
 ADDRESS = "npu.address"
+TOKEN = "!npu.token"
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Allocate(Pass):
     """Give every buffer its address.
 
     A buffer lives from its `memref.alloc` to the last operation of the same block that uses it, directly or in a
-    nested loop; buffers whose lives meet get disjoint addresses. On chip an address is a byte offset inside each lane,
-    in DRAM an offset into the arena of intermediates. The highest byte in use is noted on the module as
-    `npu.sbuf_peak`, `npu.psum_peak` (bytes per lane) and `npu.dram_peak`.
+    nested loop, or waits for a transfer that does; buffers whose lives meet get disjoint addresses. On chip an address
+    is a byte offset inside each lane, in DRAM an offset into the arena of intermediates. The highest byte in use is
+    noted on the module as `npu.sbuf_peak`, `npu.psum_peak` (bytes per lane) and `npu.dram_peak`.
 
     Before:
 
@@ -58,8 +59,8 @@ class Allocate(Pass):
         if ctx.failed:
             return
         i64 = ir.IntegerType.get_signless(64)
-        for memory, limits in _limits(machine).items():
-            allocs = [live for live in lives if npu.memory_of(live.op.results[0].type) == memory]
+        for memory, limits in limits_of(machine).items():
+            allocs = [live for live in lives if live.memory == memory]
             buffers = [live.buffer(str(k), limits) for k, live in enumerate(allocs)]
             solution = solve(Problem(limits.capacity, tuple(buffers)))
             if isinstance(solution, Infeasible):
@@ -87,6 +88,8 @@ def _unplaceable(type_: ir.MemRefType, machine: Machine) -> str | None:
         return f"cannot be placed: {problem}"
     if (problem := array_problem(type_)) is not None:
         return problem
+    if type_.affine_map != ir.AffineMap.get_identity(type_.rank):
+        return "has a layout; run lower-to-npu first"
     if memory == "dram":
         return None
     lanes = machine.lanes if memory == "sbuf" else machine.psum.lanes
@@ -105,7 +108,8 @@ class Limits:
     unit: str
 
 
-def _limits(machine: Machine) -> Mapping[str, Limits]:
+def limits_of(machine: Machine) -> dict[str, Limits]:
+    """What each memory of the machine offers."""
     per_lane = " per lane"
     bank = machine.psum.bytes_per_bank
     return {
@@ -124,10 +128,15 @@ class Live:
     upper: int
 
     @property
+    def memory(self) -> npu.Memory:
+        """The memory that it lies in."""
+        return npu.memory_of(self.op.results[0].type)
+
+    @property
     def bytes(self) -> int:
         """Bytes of the buffer: on chip those of one lane."""
         type_ = ir.MemRefType(self.op.results[0].type)
-        shape = type_.shape if npu.memory_of(type_) == "dram" else type_.shape[1:]
+        shape = type_.shape if self.memory == "dram" else type_.shape[1:]
         return prod(shape) * npu.element_bytes(type_.element_type)
 
     def buffer(self, name: str, limits: Limits) -> Buffer:
@@ -155,14 +164,34 @@ def lifetimes(function: ir.Operation) -> Iterator[Live]:
     number(body)
     for op in first:
         if op.name == "memref.alloc":
-            ends = [last[_ancestor(use.owner, op.parent)] for use in op.results[0].uses]
+            ends = [last[_ancestor(each, op.parent)] for use in op.results[0].uses for each in _users(use.owner)]
             yield Live(op, first[op], max(ends, default=last[op]))
 
 
-def _ancestor(user: ir.Operation | ir.OpView, parent: ir.Operation | ir.OpView | None) -> ir.Operation:
-    """The operation of the alloc's own block that holds ``user``."""
-    op = user.operation
-    while op.parent != parent:
-        assert op.parent is not None
+def _users(user: ir.Operation | ir.OpView) -> Iterator[ir.Operation]:
+    """``user``, and where it is a transfer all that its token goes to: loops that carry it, and waits."""
+    pending, seen = [user.operation], set[ir.Operation]()
+    while pending:
+        op = pending.pop()
+        if op in seen:
+            continue
+        seen.add(op)
+        yield op
+        tokens = [value for value in op.results if str(value.type) == TOKEN]
+        if op.name == "affine.yield":
+            assert op.parent is not None
+            pending.append(op.parent.operation)
+        elif op.name == "affine.for":
+            tokens += [value for value in op.regions[0].blocks[0].arguments if str(value.type) == TOKEN]
+        pending += [use.owner.operation for token in tokens for use in token.uses]
+
+
+def _ancestor(user: ir.Operation, parent: ir.Operation | ir.OpView | None) -> ir.Operation:
+    """The operation of the alloc's own block that holds ``user``; its terminator where ``user`` is outside of it."""
+    op = user
+    while op.parent is not None and op.parent != parent:
         op = op.parent.operation
+    if op.parent is None:
+        assert parent is not None
+        return list(parent.operation.regions[0].blocks[0].operations)[-1].operation
     return op

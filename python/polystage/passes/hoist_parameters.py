@@ -11,8 +11,18 @@ from polystage.analysis.values import array_name
 from polystage.dialects.npu import element_bytes
 from polystage.pipeline import Pass, PassContext, option
 
-LOAD = "load"
-STATIC = frozenset({"parameter", "buffer", "constant"})
+from ._load_function import (
+    LOAD,
+    STATIC,
+    Argument,
+    described,
+    entries_of,
+    erase_unused,
+    inner_operations,
+    new_function,
+    text_of,
+    with_arguments,
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,7 @@ class _Program:
     def __init__(self, function: ir.Operation) -> None:
         self.function = function
         self.block = function.regions[0].blocks[0]
-        entries = [ir.DictAttr(each) for each in ir.ArrayAttr(function.attributes["arg_attrs"])]
-        self.entries: dict[ir.Value, ir.DictAttr] = dict(zip(self.block.arguments, entries, strict=True))
+        self.entries = entries_of(function)
         self.writers: dict[ir.Value, list[ir.Operation]] = {}
         self.reads: dict[ir.Operation, list[ir.Value]] = {}
         for each in self.block.operations:
@@ -107,20 +116,12 @@ class _Program:
 
     def kind(self, array: ir.Value) -> str:
         """Kind of an argument, "" for an array of the function's own."""
-        return ir.StringAttr(self.entries[array]["polystage.kind"]).value if array in self.entries else ""
+        return text_of(self.entries[array], "kind") if array in self.entries else ""
 
     def sources(self, array: ir.Value) -> list[ir.Value]:
         """Arrays that the writers of ``array`` read, itself left out."""
         read = dict.fromkeys(each for nest in self.writers.get(array, []) for each in self.reads[nest])
         return [each for each in read if each != array]
-
-
-def inner_operations(nest: ir.Operation) -> Iterable[ir.Operation]:
-    """All operations inside of a nest, in order."""
-    for region in nest.regions:
-        for op in region.blocks[0].operations:
-            yield op.operation
-            yield from inner_operations(op.operation)
 
 
 def static_arrays(program: _Program) -> set[ir.Value]:
@@ -180,33 +181,14 @@ def cone(program: _Program, arrays: Sequence[ir.Value]) -> list[ir.Value]:
     return [array for array in program.writers if array in needed]
 
 
-def _attributes(name: str, kind: str) -> ir.DictAttr:
-    return ir.DictAttr.get({"polystage.name": ir.StringAttr.get(name), "polystage.kind": ir.StringAttr.get(kind)})
-
-
-def _function(name: str, arguments: Sequence[tuple[ir.Type, ir.Attribute]]) -> ir.Operation:
-    types = [type_ for type_, _ in arguments]
-    function = ir.Operation.create(
-        "func.func",
-        regions=1,
-        attributes={
-            "sym_name": ir.StringAttr.get(name),
-            "function_type": ir.TypeAttr.get(ir.FunctionType.get(types, [])),
-            "arg_attrs": ir.ArrayAttr.get([entry for _, entry in arguments]),
-        },
-    )
-    function.regions[0].blocks.append(*types)
-    return function
-
-
 def _write_load(program: _Program, hoisted: Sequence[ir.Value], moved: Sequence[ir.Value]) -> None:
     leaves = {source for array in hoisted for source in cone_sources(program, array)}
     arguments = [array for array in program.entries if array in leaves]
-    function = _function(
+    function = new_function(
         LOAD,
         [
-            *((array.type, program.entries[array]) for array in arguments),
-            *((array.type, _attributes(f"hoisted.{array_name(array)}", "output")) for array in hoisted),
+            *(Argument(array.type, program.entries[array]) for array in arguments),
+            *(Argument(array.type, described(f"hoisted.{array_name(array)}", "output")) for array in hoisted),
         ],
     )
     block = function.regions[0].blocks[0]
@@ -220,7 +202,7 @@ def _write_load(program: _Program, hoisted: Sequence[ir.Value], moved: Sequence[
             elif op.name != "affine.for" and len(op.results) == 1 and op.results[0] not in values:
                 values[op.results[0]] = op.clone().operation.results[0]
         ir.Operation.create("func.return")
-    _erase_unused(block)
+    erase_unused(block)
 
 
 def _remap(op: ir.Operation, values: Mapping[ir.Value, ir.Value]) -> None:
@@ -230,14 +212,6 @@ def _remap(op: ir.Operation, values: Mapping[ir.Value, ir.Value]) -> None:
                 inner.operands[position] = values[operand]
 
 
-def _erase_unused(block: ir.Block) -> None:
-    """Erase allocs, globals and constants without a use."""
-    for each in list(block.operations):
-        op = each.operation
-        if op.name in ("memref.alloc", "memref.get_global", "arith.constant") and not any(op.results[0].uses):
-            op.erase()
-
-
 def _rewrite_main(program: _Program, hoisted: Sequence[ir.Value]) -> None:
     """Replace `@main` by one with the hoisted arrays as parameters and without the arguments it no longer reads."""
     old = program.function
@@ -245,25 +219,18 @@ def _rewrite_main(program: _Program, hoisted: Sequence[ir.Value]) -> None:
     dead = _dead_nests(program, hoisted, kept)
     for nest in dead:
         nest.erase()
-    entries = {array: entry for array, entry in program.entries.items() if _stays(program, array)}
-    weights = [array for array in entries if program.kind(array) in STATIC]
-    others = [array for array in entries if program.kind(array) not in STATIC]
-    named = [(array.type, _attributes(f"hoisted.{array_name(array)}", "parameter")) for array in hoisted]
-    arguments = [
-        *((array.type, entries[array]) for array in weights),
-        *named,
-        *((array.type, entries[array]) for array in others),
-    ]
-    with ir.InsertionPoint(old), old.location:
-        new = _function("main", arguments)
-    block = new.regions[0].blocks[0]
-    for array, argument in zip([*weights, *hoisted, *others], block.arguments, strict=True):
-        array.replace_all_uses_with(argument)
-    point = ir.InsertionPoint(block)
-    for each in list(program.block.operations):
-        point.insert(each.operation.detach_from_parent())
-    old.erase()
-    _erase_unused(block)
+    staying = [array for array in program.entries if _stays(program, array)]
+    weights = [array for array in staying if program.kind(array) in STATIC]
+    others = [array for array in staying if program.kind(array) not in STATIC]
+    new = with_arguments(
+        old,
+        [
+            *(Argument(array.type, program.entries[array], array) for array in weights),
+            *(Argument(each.type, described(f"hoisted.{array_name(each)}", "parameter"), each) for each in hoisted),
+            *(Argument(array.type, program.entries[array], array) for array in others),
+        ],
+    )
+    erase_unused(new.regions[0].blocks[0])
 
 
 def _stays(program: _Program, array: ir.Value) -> bool:

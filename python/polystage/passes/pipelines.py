@@ -28,6 +28,6 @@ _NESTS = (
 ALIASES: Mapping[str, str] = {
     "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS},verify-normal-form",
     "optimize": "hoist-parameters,eliminate-copies,remove-dead-nests,fuse-nests,verify-normal-form",
-    "to-placed": "refine-domains,map-banks,stage",
+    "to-placed": "refine-domains,map-banks,pack-parameters,stage",
     "to-npu": "lower-to-npu,allocate",  # addresses last: lowering makes the temporaries
 }

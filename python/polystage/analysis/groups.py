@@ -1,0 +1,139 @@
+"""Groups: nests to be executed together tile by tile, and what of them does not depend on tile sizes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from torch_mlir import ir
+
+from polystage.analysis.swept_nests import Reference, SweptNest, uses
+from polystage.analysis.values import array_name
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a group cannot be swept; ``nest`` is the number of the nest in the group."""
+
+    nest: int
+    reason: str
+
+
+class RefusedError(Exception):
+    """Ends the analysis of one group; never leaves this module."""
+
+    def __init__(self, nest: int, reason: str) -> None:
+        super().__init__(reason)
+        self.refused = Refused(nest, reason)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile loop: a loop of the sink, and the iterations that one step takes of it."""
+
+    loop: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a sweep needs to know of a group and does not depend on tile sizes.
+
+    ``sink`` is the number of the nest whose loops are tiled, by rights the last one that is more than a border.
+    ``live_out`` are the arrays used after the group, ``live_in`` those that the group writes and that hold elements
+    written before it; what it reads and does not write comes from outside in any case.
+    """
+
+    nests: tuple[SweptNest, ...]
+    sink: int
+    live_out: frozenset[ir.Value]
+    live_in: frozenset[ir.Value] = frozenset()
+
+    @cached_property
+    def uses(self) -> tuple[tuple[tuple[int, Reference], ...], ...]:
+        """For each nest the later references that may meet what it stores."""
+        return tuple(tuple(uses(self.nests, writer)) for writer in range(len(self.nests)))
+
+    @cached_property
+    def main(self) -> frozenset[int]:
+        """Nests that the sink needs, and the sink."""
+        needed = {self.sink}
+        for number in range(len(self.nests) - 1, -1, -1):
+            if any(user in needed for user, _ in self.uses[number]):  # users come later
+                needed.add(number)
+        return frozenset(needed)
+
+    @cached_property
+    def complete(self) -> frozenset[int]:
+        """Nests that execute all their iterations: they write what lives on, or what a side nest reads."""
+        return frozenset(
+            number
+            for number, nest in enumerate(self.nests)
+            if nest.store.array in self.live_out
+            or number not in self.main
+            or any(user not in self.main for user, _ in self.uses[number])
+        )
+
+    @cached_property
+    def writers(self) -> dict[ir.Value, tuple[int, ...]]:
+        """The nests that write an array."""
+        found: dict[ir.Value, list[int]] = {}
+        for number, nest in enumerate(self.nests):
+            found.setdefault(nest.store.array, []).append(number)
+        return {array: tuple(numbers) for array, numbers in found.items()}
+
+    @cached_property
+    def references(self) -> dict[ir.Value, tuple[tuple[int, Reference], ...]]:
+        """All references to an array: (nest, reference)."""
+        found: dict[ir.Value, list[tuple[int, Reference]]] = {}
+        for number, nest in enumerate(self.nests):
+            for reference in dict.fromkeys((*nest.reads, nest.store)):
+                found.setdefault(reference.array, []).append((number, reference))
+        return {array: tuple(references) for array, references in found.items()}
+
+    @cached_property
+    def from_outside(self) -> frozenset[ir.Value]:
+        """Arrays of which the group reads elements that it did not write."""
+        return self.live_in | frozenset(
+            reference.array
+            for number, nest in enumerate(self.nests)
+            for reference in nest.reads
+            if not any(writer < number for writer in self.writers.get(reference.array, ()))
+        )
+
+    @cached_property
+    def covered(self) -> frozenset[ir.Value]:
+        """Written arrays of which a window holds nothing that the group neither writes nor loads."""
+        return self.from_outside | frozenset(
+            array for array, writers in self.writers.items() if _cover([self.nests[number] for number in writers])
+        )
+
+    @cached_property
+    def problem(self) -> Refused | None:
+        """Why no tile size will do."""
+        sink = self.nests[self.sink]
+        if sink.whole is not None:
+            return Refused(self.sink, f"the sink {sink.whole}")
+        for number, nest in enumerate(self.nests):
+            for array in nest.gathered:
+                if array in self.writers:
+                    return Refused(number, f"gathers from '{array_name(array)}', which the group writes")
+            for reference in nest.reads:
+                writers = self.writers.get(reference.array, ())
+                if reference != nest.store and any(
+                    writer > number and self.nests[writer].store.meets(reference) for writer in writers
+                ):
+                    name = array_name(reference.array)
+                    return Refused(number, f"reads '{name}' before a later nest of the group writes it")
+        return None
+
+
+def _cover(writers: Sequence[SweptNest]) -> bool:
+    """Whether nests write every element of the hull of what they write; sure only if it says so."""
+    chosen: list[SweptNest] = []
+    for nest in sorted(writers, key=lambda nest: nest.elements, reverse=True):
+        if not any(nest.store.meets(other.store) for other in chosen):
+            chosen.append(nest)
+    spans = zip(*(nest.store.forms for nest in writers), strict=True)
+    box = prod(max(form.most for form in forms) + 1 - min(form.least for form in forms) for forms in spans)
+    return all(nest.whole is None for nest in chosen) and sum(nest.elements for nest in chosen) == box

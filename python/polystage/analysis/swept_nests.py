@@ -1,0 +1,177 @@
+"""Nests as sweeps see them: what they read and write as index forms, and whether they can run box by box.
+
+Nothing here depends on tile sizes or on the group that a nest is in, so a planner makes it once for each nest.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from torch_mlir import ir
+
+from polystage.analysis.intervals import Form, Interval, Mask, hull, moves, where
+from polystage.analysis.nests import Access, Gather, Nest
+from polystage.analysis.reductions import recurrence, sequential
+
+
+class Level(IntEnum):
+    """Where in the loops something happens: before all, before each sweep of the inner loop, or in its steps."""
+
+    BEFORE = 0
+    OUTER = 1
+    STEP = 2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An access: one form for each index of the array."""
+
+    array: ir.Value
+    forms: tuple[Form, ...]
+
+    def meets(self, other: "Reference") -> bool:
+        """Whether two references to one array may name the same element."""
+        return all(a.may_equal(b) for a, b in zip(self.forms, other.forms, strict=True))
+
+    def within(self, other: "Reference") -> bool:
+        """Whether the hull of this reference lies in the hull of the other."""
+        pairs = zip(self.forms, other.forms, strict=True)
+        return all(b.least <= a.least and a.most <= b.most for a, b in pairs)
+
+
+@dataclass(frozen=True)
+class SweptNest:
+    """A nest with its references; ``whole`` says why it runs at once, before the loops, or is None.
+
+    ``gathered`` are arrays that it reads at computed indices. A scatter refers to the whole of the array it writes.
+    """
+
+    nest: Nest
+    reads: tuple[Reference, ...]
+    store: Reference
+    gathered: tuple[ir.Value, ...]
+    whole: str | None
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Trip counts of its loops."""
+        return self.nest.extents
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of the whole nest."""
+        return prod(self.nest.extents)
+
+    @cached_property
+    def accumulates(self) -> bool:
+        """Whether it reads the element that it writes."""
+        return self.store in self.reads
+
+    @cached_property
+    def elements(self) -> int:
+        """Elements that it writes, if its iterations write different ones."""
+        return prod(extent for loop, extent in enumerate(self.extents) if loop in self.nest.parallel)
+
+
+def swept_nest(nest: Nest) -> SweptNest:
+    """The nest as sweeps see it; there are no loops around it (ValueError)."""
+    if nest.symbols:
+        raise ValueError("a nest in a group has no loops around it")
+    store = _everything(nest.store.array) if nest.store.indirect else _reference(nest.store.access, nest.extents)
+    reads = dict.fromkeys(_reference(access, nest.extents) for access in nest.loads)
+    gathered = tuple(dict.fromkeys(node.array for node in nest.nodes if isinstance(node, Gather)))
+    return SweptNest(nest, tuple(reads), store, gathered, _why_whole(nest))
+
+
+def _why_whole(nest: Nest) -> str | None:
+    if nest.store.indirect:
+        return "scatters"
+    if any(isinstance(node, Gather) for node in nest.nodes):
+        return "gathers"
+    if recurrence(nest):
+        return "reads what its own earlier iterations wrote"
+    if sequential(nest) - set(nest.reduced):
+        return "writes elements several times"
+    return None
+
+
+def _reference(access: Access, extents: tuple[int, ...]) -> Reference:
+    return Reference(access.array, tuple(Form.of(index, extents) for index in access.indices))
+
+
+def _everything(array: ir.Value) -> Reference:
+    shape = ir.MemRefType(array.type).shape
+    return Reference(array, tuple(Form(0, (), 0, extent - 1, 1) for extent in shape))
+
+
+@dataclass(frozen=True)
+class Box:
+    """The iterations of one nest at each position: an interval for each loop, nothing where ``active`` is false.
+
+    ``active`` None: everywhere. ``slides`` is the loop whose interval changes with the inner tile loop.
+    """
+
+    level: Level
+    loops: tuple[Interval, ...]
+    active: Mask | None = None
+    slides: int | None = None
+
+    @cached_property
+    def rows(self) -> Mask | None:
+        """Outer positions at which something runs; None: all."""
+        if self.active is None:
+            return None
+        rows: Mask = np.logical_or.reduce(self.active, axis=1, keepdims=True)
+        return None if rows.all() else rows
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The elements that a box refers to through one reference: an interval for each dimension of the array."""
+
+    level: Level
+    dims: tuple[Interval, ...]
+    active: Mask | None
+    rows: Mask | None
+
+    @classmethod
+    def of(cls, box: Box, reference: Reference) -> "Footprint":
+        """The footprint of a box."""
+        return cls(box.level, tuple(form.image(box.loops) for form in reference.forms), box.active, box.rows)
+
+    def dim(self, position: int, *, by_steps: bool) -> Interval:
+        """One dimension, with nothing in the sweeps, or in the steps, where the box has nothing."""
+        mask = self.active if by_steps else self.rows
+        return self.dims[position] if mask is None else where(mask, self.dims[position])
+
+
+def _has_columns(interval: Interval) -> bool:
+    return any(not isinstance(bound, int) and bound.shape[1] > 1 for bound in interval)
+
+
+def together(footprints: Sequence[Footprint]) -> tuple[list[Interval], list[int]]:
+    """The hull of footprints on one array by dimension, and the dimensions along which it moves on with the steps.
+
+    Along a dimension where none of them moves it is the hull of what they refer to in any step of a sweep.
+    """
+    dims: list[Interval] = []
+    moving: list[int] = []
+    for d in range(len(footprints[0].dims)):
+        by_steps = any(_has_columns(footprint.dims[d]) for footprint in footprints)
+        dims.append(hull(footprint.dim(d, by_steps=by_steps) for footprint in footprints))
+        if by_steps and moves(dims[d]):
+            moving.append(d)
+    return dims, moving
+
+
+def uses(nests: tuple[SweptNest, ...], writer: int) -> Iterator[tuple[int, Reference]]:
+    """Later references of a group that may meet what ``writer`` stores: (nest, reference)."""
+    store = nests[writer].store
+    for number in range(writer + 1, len(nests)):
+        nest = nests[number]
+        for reference in dict.fromkeys((*nest.reads, nest.store)):
+            if reference.array == store.array and store.meets(reference):
+                yield number, reference

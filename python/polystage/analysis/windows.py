@@ -1,0 +1,150 @@
+"""Windows: the part of an array that a sweep keeps on chip, step by step, and what moves in and out of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from torch_mlir import ir
+
+from polystage.analysis.intervals import (
+    FAR,
+    Interval,
+    Mask,
+    Matrix,
+    matrix,
+    over_all,
+    over_inner,
+    previous,
+    reached,
+    remaining,
+)
+from polystage.analysis.swept_nests import Box, Footprint, Level, SweptNest, together
+
+
+@dataclass(frozen=True)
+class Window:
+    """What of an array must be on chip at each position: an interval for each dimension of the array.
+
+    ``level`` says how long one window lasts: for ever, for a sweep, or for a step, from which to the next it moves on
+    along dimension ``sliding``. ``deepest`` is the last level that refers to the array (a window that is used before
+    the loops only is free in them). ``loaded``: elements come from outside; ``stored``: they live on. ``done`` bounds
+    what may be stored after each step: all nests have written the elements below it.
+    """
+
+    array: ir.Value
+    level: Level
+    deepest: Level
+    sliding: int | None
+    dims: tuple[Interval, ...]
+    loaded: bool
+    stored: bool
+    done: Matrix | None = None
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Elements that must be on chip at most, by dimension."""
+        return tuple(int(extent(interval).max()) for interval in self.dims)
+
+    @property
+    def elements(self) -> int:
+        """Elements that must be on chip at most."""
+        return prod(self.extents)
+
+    @property
+    def new(self) -> tuple[Interval, ...]:
+        """What was not in the window of the step before, its end; all of it where the window does not slide.
+
+        What the window has below was kept from that step.
+        """
+        if self.sliding is None:
+            return self.dims
+        low, high = (matrix(bound) for bound in self.dims[self.sliding])
+        return _replaced(self.dims, self.sliding, Interval(np.maximum(low, previous(high, -FAR)), high))
+
+    @property
+    def final(self) -> tuple[Interval, ...]:
+        """What every nest has written after this step, and had not before; all where the window does not slide."""
+        if self.sliding is None or self.done is None:
+            return self.dims
+        low, high = (matrix(bound) for bound in self.dims[self.sliding])
+        final = Interval(np.maximum(previous(self.done, -FAR), low), np.minimum(self.done, high))
+        return _replaced(self.dims, self.sliding, final)
+
+    def moved(self, part: Sequence[Interval], sweeps: int) -> int:
+        """Elements of a part of the window (``new``, ``final``) over all times that it is moved."""
+        counts = np.ones((1, 1), np.int64)
+        for interval in part:
+            counts = counts * extent(interval)
+        times = sweeps // len(counts) if self.level > Level.BEFORE else 1
+        return int(counts.sum()) * times
+
+
+def extent(interval: Interval) -> Matrix:
+    """The size of an interval, not less than nothing."""
+    return np.maximum(matrix(interval.high) - matrix(interval.low), 0)
+
+
+def window_of(
+    array: ir.Value,
+    footprints: Sequence[Footprint],
+    writers: Sequence[tuple[SweptNest, Box]],
+    *,
+    loaded: bool,
+    stored: bool,
+) -> Window:
+    """The window of an array that the footprints refer to, and ``writers`` write."""
+    level, deepest = (choose(footprint.level for footprint in footprints) for choose in (min, max))
+    dims, moving = together(footprints)
+    sliding = moving[0] if level == Level.STEP and len(moving) == 1 else None
+    fold = over_all if level == Level.BEFORE else over_inner
+    fixed = tuple(interval if d == sliding else _real(fold(interval)) for d, interval in enumerate(dims))
+    if sliding is None:
+        lasts = Level.BEFORE if all(isinstance(bound, int) for interval in fixed for bound in interval) else Level.OUTER
+        return Window(array, lasts, deepest, None, fixed, loaded, stored)
+    low, high = remaining(fixed[sliding].low), reached(fixed[sliding].high)
+    done: Matrix | None = None
+    if stored:
+        done = high
+        for nest, box in writers:
+            done = np.minimum(done, ready(nest, box, sliding))
+        unsaved = previous(done, FAR)
+        low = np.minimum(low, np.where(unsaved < previous(high, -FAR), unsaved, FAR))
+    return Window(array, level, deepest, sliding, _replaced(fixed, sliding, _sliding(low, high)), loaded, stored, done)
+
+
+def _sliding(low: Matrix, high: Matrix) -> Interval:
+    """Bounds as they are where there is something; where nothing is needed yet, or any more, an empty interval."""
+    last = np.maximum(high[:, -1:], 0)
+    low = np.minimum(low, last)
+    return Interval(low, np.maximum(high, low))
+
+
+def _real(interval: Interval) -> Interval:
+    """An empty interval at zero where there is nothing."""
+    if isinstance(interval.low, int) and isinstance(interval.high, int):
+        return interval if interval.low < interval.high else Interval(0, 0)
+    low, high = np.broadcast_arrays(matrix(interval.low), matrix(interval.high))
+    something = low < high
+    return Interval(np.where(something, low, 0), np.where(something, high, 0))
+
+
+def _replaced(dims: tuple[Interval, ...], position: int, interval: Interval) -> tuple[Interval, ...]:
+    return (*dims[:position], interval, *dims[position + 1 :])
+
+
+def ready(nest: SweptNest, box: Box, dim: int) -> Matrix:
+    """The element along a dimension of what a nest stores up to which it is done after each step of a sweep."""
+    form = nest.store.forms[dim]
+    factor = next((factor for loop, factor in form.terms if loop == box.slides), None)
+    if box.level < Level.STEP:
+        return matrix(FAR)
+    if box.slides is None or factor is None:
+        active = np.ones((1, 1), np.bool_) if box.active is None else box.active
+        last = active[:, ::-1].argmax(axis=1)[:, None]  # from the end; 0 if never
+        done = np.arange(active.shape[1])[None, :] >= active.shape[1] - 1 - last
+        never: Mask = ~np.logical_or.reduce(active, axis=1, keepdims=True)
+        return np.where(done | never, FAR, form.least)
+    executed = matrix(box.loops[box.slides].high)
+    least = form.rest(box.slides, nest.extents)[0]
+    return np.where(executed >= executed[:, -1:], FAR, least + factor * executed)

@@ -1,0 +1,340 @@
+"""Store parameters in DRAM in the order in which their tile buffers lie in lanes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from torch_mlir import ir
+
+from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import (
+    Access,
+    Load,
+    Nest,
+    Node,
+    NotANestError,
+    NotLinearError,
+    main_function,
+    top_nests,
+)
+from polystage.analysis.reductions import product_of, reduction_of
+from polystage.analysis.selection import NotSelectableError
+from polystage.analysis.tiling import TileBuffer, tiling_of
+from polystage.analysis.values import check_arguments
+from polystage.dialects import affine
+from polystage.dialects.npu import element_bytes
+from polystage.machine import Machine, of_module
+from polystage.pipeline import Pass, PassContext, option
+
+from ._load_function import (
+    LOAD,
+    STATIC,
+    Argument,
+    described,
+    entries_of,
+    inner_operations,
+    inputs_then_outputs,
+    load_function,
+    new_function,
+    text_of,
+    with_arguments,
+)
+
+Order = tuple[int, ...]
+"""Dimensions of an array from the outermost to the innermost: ``order[k]`` becomes dimension ``k``."""
+
+
+@dataclass(frozen=True)
+class PackParameters(Pass):
+    """Store parameters in DRAM in the order in which their tile buffers lie in lanes.
+
+    `@load` runs once, so that the order of a parameter's dimensions is free. First comes the dimension that the nests
+    spread over the lanes, then what one lane holds: for a contraction the loops whose products are summed, then those
+    of the result, the rows innermost; for other nests as it was. What one lane loads is then one run of bytes, one
+    descriptor. A parameter is packed where no read of it then has smaller descriptors and at least one has larger ones,
+    as far as that makes the target's DMA more efficient; what every inference reads stays the same bytes.
+
+    A parameter stays as it is where its reads want different orders, where elements of it are chosen by data (the
+    table of an embedding), and where its descriptors are as efficient already.
+
+    Before:
+
+    ```mlir
+    func.func @main(%w: memref<64x32x3xf32> {polystage.name = "w", ...}, ...) {
+      affine.for %m = 0 to 64 { affine.for %n = 0 to 100 { affine.for %k = 0 to 32 { affine.for %r = 0 to 3 {
+        ... %y[%m, %n] += %w[%m, %k, %r] * %x[%k, %n + %r]    // npu.implementation = {lane = 2, rows = 0, ...}
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%p: memref<32x3x64xf32> {polystage.name = "w.packed", ...}, ...) {
+        ... %y[%m, %n] += %p[%k, %r, %m] * %x[%k, %n + %r]
+    func.func @load(%w: memref<64x32x3xf32> {...}, %p: memref<32x3x64xf32> {polystage.kind = "output", ...}) {
+      ... %p[%k, %r, %m] = %w[%m, %k, %r]
+    ```
+
+    What `hoist-parameters` computes is stored in the new order at once.
+
+    Requires: `map-banks`.
+
+    Refuses: a nest that reads a parameter and has no implementation.
+
+    Statistics:
+        packed: parameters packed
+        bytes: their size
+    """
+
+    strategy: str = option("pack", choices=("off", "pack"), help="off: parameters lie as the model has them")
+
+    def run(self, op: ir.Operation, ctx: PassContext) -> None:
+        """Choose an order for every parameter, then rewrite both functions."""
+        if self.strategy == "off":
+            return
+        machine = of_module(op)
+        main = main_function(op)
+        check_arguments(main)
+        reads = reads_of(main, machine, ctx)
+        if ctx.failed:
+            return
+        names = {array: text_of(entry, "name") for array, entry in entries_of(main).items()}
+        results = results_of_load(op)
+        orders: dict[ir.Value, Order] = {}
+        for array, there in reads.items():
+            order = best_order(array, there, machine) if movable(array, results.get(names[array])) else None
+            if order is not None:
+                orders[array] = order
+                ctx.statistic("packed")
+                ctx.statistic("bytes", _size(array))
+        if orders:
+            with op.location:
+                _pack(op, main, orders)
+
+
+@dataclass(frozen=True)
+class Read:
+    """An access of a nest to a parameter, how the nest is run, and the tile buffer that the access gets."""
+
+    nest: Nest
+    implementation: Implementation
+    access: Access
+    buffer: TileBuffer
+
+    def permuted(self, order: Order, machine: Machine) -> "Read":
+        """The read of an array whose dimensions have that order; the array as a value stays."""
+        access = Access(self.access.array, tuple(self.access.indices[k] for k in order))
+
+        def node(old: Node) -> Node:
+            return replace(old, access=access) if isinstance(old, Load) and old.access == self.access else old
+
+        nest = replace(self.nest, nodes=tuple(map(node, self.nest.nodes)))
+        buffers = tiling_of(nest, self.implementation, machine).buffers
+        return Read(nest, self.implementation, access, next(each for each in buffers if each.access == access))
+
+
+def parameters(main: ir.Operation) -> list[ir.Value]:
+    """The arguments that are the same at every inference and have an order of dimensions."""
+    return [
+        array
+        for array, entry in entries_of(main).items()
+        if text_of(entry, "kind") in STATIC and ir.MemRefType(array.type).rank > 1
+    ]
+
+
+def reads_of(main: ir.Operation, machine: Machine, ctx: PassContext) -> Mapping[ir.Value, list[Read]]:
+    """The affine reads of each parameter; an error at every nest that cannot be run as it says."""
+    found: dict[ir.Value, list[Read]] = {array: [] for array in parameters(main)}
+    for loop in top_nests(main):
+        if not any(value in found for op in inner_operations(loop) for value in op.operands):
+            continue
+        try:
+            nest = read_nest(loop)
+            implementation = implementation_of(nest)
+            buffers = tiling_of(nest, implementation, machine).buffers
+        except (NotANestError, NotLinearError) as problem:
+            ctx.error(loop, f"nest cannot be read: {problem}; run lower-to-affine and refine-domains first")
+        except NotSelectableError as problem:
+            ctx.error(loop, f"no instruction covers this nest: {problem}")
+        except MalformedImplementationError as problem:
+            ctx.error(loop, str(problem))
+        else:
+            for each in buffers:
+                if each.access.array in found:
+                    found[each.access.array].append(Read(nest, implementation, each.access, each))
+    return found
+
+
+def implementation_of(nest: Nest) -> Implementation:
+    """How the nest is run; MalformedImplementationError where it does not say so, or says what cannot be."""
+    if ATTRIBUTE not in nest.op.attributes:
+        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks first")
+    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
+    reduction = reduction_of(nest)
+    product = None if reduction is None else product_of(nest, reduction)
+    missing = {"reduce": reduction, "contraction": product}.get(chosen.kind, nest) is None
+    if missing or any(loop is not None and loop >= len(nest.extents) for loop in (chosen.lane, chosen.rows)):
+        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
+    return chosen
+
+
+def movable(array: ir.Value, result: ir.Value | None) -> bool:
+    """Whether every use of the parameter is an affine access: here, and in `@load` where it is a ``result`` of that."""
+    arrays = [array] if result is None else [array, result]
+    return all(use.owner.name in ("affine.load", "affine.store") for each in arrays for use in each.uses)
+
+
+def best_order(array: ir.Value, reads: Sequence[Read], machine: Machine) -> Order | None:
+    """The order that makes no read less efficient and some more; None where there is none.
+
+    Of several that do, the one with the greatest sum of efficiencies, then the one of the first read.
+    """
+    own = tuple(range(ir.MemRefType(array.type).rank))
+    before = [efficiency(read, own, machine) for read in reads]
+    best, most = None, sum(before)
+    for order in dict.fromkeys(map(wish, reads)):
+        after = before if order == own else [efficiency(read, order, machine) for read in reads]
+        if sum(after) > most and all(new >= old for new, old in zip(after, before, strict=True)):
+            best, most = order, sum(after)
+    return best
+
+
+def wish(read: Read) -> Order:
+    """Lanes first, then what the nest does not run over, then the free dimensions as one lane holds them."""
+    buffer, indices = read.buffer, read.access.indices
+    lanes = [k for k, index in enumerate(indices) if buffer.lane in index.support]
+    free = list(dict.fromkeys(k for dim in buffer.free for k, _ in dim.strides if k not in lanes))
+    if read.implementation.kind == "contraction":
+        free.sort(key=lambda k: _place(read, indices[k].support))
+    still = [k for k in range(len(indices)) if k not in lanes and k not in free]
+    return (*lanes, *still, *free)
+
+
+def _place(read: Read, loops: frozenset[int]) -> int:
+    """Of the dimensions of a factor: summed loops outside, the rows inside, so that each product reads a run."""
+    if read.implementation.rows in loops:
+        return 2
+    return int(not loops.isdisjoint(read.nest.parallel))
+
+
+def efficiency(read: Read, order: Order, machine: Machine) -> float:
+    """Part of the DMA bandwidth that loads of whole tile buffers reach from the array in that order."""
+    shape = ir.MemRefType(read.access.array.type).shape
+    buffer = read.permuted(order, machine).buffer if list(order) != sorted(order) else read.buffer
+    return machine.dma.efficiency_at(descriptor_bytes(buffer, [shape[k] for k in order], read.nest.extents))
+
+
+def descriptor_bytes(buffer: TileBuffer, shape: Sequence[int], extents: Sequence[int]) -> int:
+    """Bytes that lie in one run both in the array and in a lane of the buffer of the whole nest."""
+    strides = _row_major(shape)
+    free = [dim.extent(extents) for dim in buffer.free]
+    there = [sum(step * strides[k] for k, step in dim.strides) for dim in buffer.free]
+    run = 1
+    for stride, here, extent in sorted(zip(there, _row_major(free), free, strict=True)):
+        if extent > 1:
+            if (stride, here) != (run, run):
+                break
+            run *= extent
+    return run * element_bytes(buffer.element)
+
+
+def _row_major(shape: Sequence[int]) -> list[int]:
+    return [prod(shape[k + 1 :]) for k in range(len(shape))]
+
+
+def results_of_load(module: ir.Operation) -> Mapping[str, ir.Value]:
+    """What `@load` returns, by name; nothing where there is no `@load`."""
+    load = load_function(module)
+    entries = {} if load is None else entries_of(load)
+    return {text_of(entry, "name"): array for array, entry in entries.items() if text_of(entry, "kind") == "output"}
+
+
+def _size(array: ir.Value) -> int:
+    type_ = ir.MemRefType(array.type)
+    return prod(type_.shape) * element_bytes(type_.element_type)
+
+
+def _packed_type(array: ir.Value, order: Order) -> ir.MemRefType:
+    type_ = ir.MemRefType(array.type)
+    return ir.MemRefType.get([type_.shape[k] for k in order], type_.element_type)
+
+
+def _packed_name(entry: ir.DictAttr) -> str:
+    return f"{text_of(entry, 'name')}.packed"
+
+
+def _pack(module: ir.Operation, main: ir.Operation, orders: Mapping[ir.Value, Order]) -> None:
+    """Rewrite `@main` to read the parameters in their new order, and `@load` to store them so."""
+    entries = entries_of(main)
+    load = load_function(module) or _empty_load(module)
+    results = results_of_load(module)
+    computed: dict[ir.Value, Order] = {}
+    given: dict[ir.Value, Order] = {}
+    for array, order in orders.items():
+        result = results.get(text_of(entries[array], "name"))
+        if result is None:
+            given[array] = order
+        else:
+            computed[result] = order
+    _add_to_load(_renamed(load, computed), entries, given)
+    _renamed(main, orders)
+
+
+def _renamed(function: ir.Operation, orders: Mapping[ir.Value, Order]) -> ir.Operation:
+    """The function with some of its arguments in a new order and every access to them permuted."""
+    arguments: list[Argument] = []
+    for array, entry in entries_of(function).items():
+        if array not in orders:
+            arguments.append(Argument(array.type, entry, array))
+            continue
+        for use in array.uses:
+            _permute(use.owner.operation, orders[array])
+        new = described(_packed_name(entry), text_of(entry, "kind"))
+        arguments.append(Argument(_packed_type(array, orders[array]), new, array))
+    return with_arguments(function, arguments)
+
+
+def _permute(op: ir.Operation, order: Order) -> None:
+    """Give the indices of an affine access a new order."""
+    access = ir.AffineMapAttr(op.attributes["map"]).value
+    indices = [access.results[k] for k in order]
+    op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, indices))
+
+
+def _empty_load(module: ir.Operation) -> ir.Operation:
+    with ir.InsertionPoint(module.regions[0].blocks[0]):
+        function = new_function(LOAD, [])
+    with ir.InsertionPoint(function.regions[0].blocks[0]):
+        ir.Operation.create("func.return")
+    return function
+
+
+def _add_to_load(load: ir.Operation, entries: Mapping[ir.Value, ir.DictAttr], orders: Mapping[ir.Value, Order]) -> None:
+    """Give `@load` the parameters of the model that are packed, and the nests that pack them."""
+    present = entries_of(load)
+    known = {text_of(entry, "name") for entry in present.values()}
+    arguments = [Argument(array.type, entry, array) for array, entry in present.items()]
+    for array, order in orders.items():
+        if text_of(entries[array], "name") not in known:
+            arguments.append(Argument(array.type, entries[array]))
+        arguments.append(Argument(_packed_type(array, order), described(_packed_name(entries[array]), "output")))
+    function = with_arguments(load, inputs_then_outputs(arguments))
+    by_name = {text_of(entry, "name"): array for array, entry in entries_of(function).items()}
+    with ir.InsertionPoint.at_block_terminator(function.regions[0].blocks[0]):
+        for array, order in orders.items():
+            source, target = by_name[text_of(entries[array], "name")], by_name[_packed_name(entries[array])]
+            with array.location:
+                _packing_nest(source, target, order)
+
+
+def _packing_nest(source: ir.Value, target: ir.Value, order: Order) -> None:
+    """``target[i_order[0], ...] = source[i_0, ...]``, target in row-major order; loops of one trip are left out."""
+    extents = ir.MemRefType(target.type).shape
+    looped = [k for k, extent in enumerate(extents) if extent > 1]
+    loops = [extents[k] for k in looped]
+    zero = ir.AffineExpr.get_constant(0)
+    indices = [ir.AffineExpr.get_dim(looped.index(k)) if k in looped else zero for k in range(len(extents))]
+    inverse = [order.index(k) for k in range(len(order))]
+    with affine.nest(loops) as ivs:
+        read = ir.AffineMap.get(len(ivs), 0, [indices[k] for k in inverse])
+        affine.store(affine.load(source, read, ivs), target, ir.AffineMap.get(len(ivs), 0, indices), ivs)

@@ -1,0 +1,90 @@
+"""Overlap transfers with computation: early starts, late waits, several copies of the tiles of loops."""
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from polystage.alloc import Infeasible, Problem, solve
+from polystage.analysis.nests import main_function
+from polystage.machine import of_module
+from polystage.passes._pipeline_accesses import Reader
+from polystage.passes._pipeline_blocks import read_block
+from polystage.passes._pipeline_schedule import Bounds, schedule, write
+from polystage.passes.allocate import Limits, lifetimes, limits_of
+from polystage.pipeline import Pass, PassContext, option
+
+_FILLED = (15 / 16, 3 / 4, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
+
+
+@dataclass(frozen=True)
+class PipelineDma(Pass):
+    """Overlap transfers with computation: early starts, late waits, several copies of the tiles of loops.
+
+    Before:
+
+    ```mlir
+    %0 = "npu.dma_start"(%x, %a) ...
+    "npu.dma_wait"(%0)
+    "npu.activation"(%b, %a) ...
+    %1 = "npu.dma_start"(%w, %c) ...
+    "npu.dma_wait"(%1)
+    ```
+
+    After:
+
+    ```mlir
+    %0 = "npu.dma_start"(%x, %a) ...
+    %1 = "npu.dma_start"(%w, %c) ...
+    "npu.dma_wait"(%0)
+    "npu.activation"(%b, %a) ...
+    "npu.dma_wait"(%1)
+    ```
+
+    Requires: `lower-to-npu`.
+
+    Refuses: nothing. What would need more scratchpad than there is stays as it is, so that `allocate` does not fail
+    where it would not have failed before.
+
+    Statistics:
+        transfers: transfers of the program
+        moved: transfers that start earlier than they did
+    """
+
+    strategy: str = option("overlap", choices=("off", "overlap"), help="off: every start is waited for at once")
+    lookahead: int = option(16, help="most transfers that a start or a wait moves past", unit="transfers")
+
+    def run(self, op: ir.Operation, ctx: PassContext) -> None:
+        """Try with ever less scratchpad for longer lives, until the buffers can be packed."""
+        if self.strategy == "off":
+            return
+        machine = of_module(op)
+        original = main_function(op).clone().operation
+        limits = limits_of(machine)
+        for filled in _FILLED:
+            function = main_function(op)
+            with op.context, ir.Location.unknown():
+                statistics = self._overlap(function, limits["sbuf"], filled)
+            if _packs(function, limits):
+                for name, count in statistics.items():
+                    ctx.statistic(name, count)
+                return
+            original.clone(ip=ir.InsertionPoint(function))
+            function.erase()
+
+    def _overlap(self, function: ir.Operation, sbuf: Limits, filled: float) -> dict[str, int]:
+        reader = Reader()
+        block = read_block(function.regions[0].blocks[0], reader, sbuf.alignment)
+        moved = schedule(block, reader, Bounds(int(sbuf.capacity * filled), self.lookahead))
+        write(block, reader)
+        return {"moved": moved}
+
+
+def _packs(function: ir.Operation, limits: dict[str, Limits]) -> bool:
+    """Whether `allocate` will find addresses for all buffers."""
+    lives = list(lifetimes(function))
+    for memory, limit in limits.items():
+        buffers = [live.buffer(str(k), limit) for k, live in enumerate(lives) if live.memory == memory]
+        crowded = sum(buffer.size for buffer in buffers) > limit.capacity
+        if crowded and isinstance(solve(Problem(limit.capacity, tuple(buffers))), Infeasible):
+            return False
+    return True
