@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from math import ceil, gcd, prod
+from types import MappingProxyType
 
 from torch_mlir import ir
 
@@ -212,8 +213,17 @@ def depth_of(loops: frozenset[int], trips: Sequence[int], order: Sequence[int]) 
     return max((at + 1 for at, loop in enumerate(order) if loop in loops and trips[loop] > 1), default=0)
 
 
-def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> NestTiling:
-    """Everything about staging a nest that does not depend on tile sizes; NotSelectableError where it cannot be run."""
+Placed = Mapping[ir.Value, Layout]
+"""Arrays that are taken to be on chip, with their layouts."""
+
+
+def tiling_of(
+    nest: Nest, implementation: Implementation, machine: Machine, placed: Placed = MappingProxyType({})
+) -> NestTiling:
+    """Everything about staging a nest that does not depend on tile sizes; NotSelectableError where it cannot be run.
+
+    ``placed`` are arrays on chip besides those whose types say so.
+    """
     blocks: dict[int, int] = {}
     if implementation.lane is not None:
         contracts = implementation.kind == "contraction"
@@ -225,7 +235,7 @@ def tiling_of(nest: Nest, implementation: Implementation, machine: Machine) -> N
     return NestTiling(
         nest=nest,
         implementation=implementation,
-        buffers=tuple(_buffers(nest, implementation, machine)),
+        buffers=tuple(_buffers(nest, implementation, machine, placed)),
         blocks=blocks,
         single=sequential(nest),
         alignment=machine.alignment,
@@ -240,18 +250,23 @@ def lane_of_result(nest: Nest, implementation: Implementation) -> int | None:
     return None if implementation.lane in nest.reduced else implementation.lane
 
 
-def in_place(nest: Nest, implementation: Implementation, access: Access, machine: Machine, *, result: bool) -> bool:
+def in_place(
+    nest: Nest, implementation: Implementation, access: Access, machine: Machine, placed: Placed, *, result: bool
+) -> bool:
     """Whether instructions of that implementation access an array on chip where it lies."""
     type_ = ir.MemRefType(access.array.type)
-    if memory_of(type_) == "dram":
+    layout = placed.get(access.array)
+    if layout is None and memory_of(type_) == "dram":
         return False
     lane = lane_of_result(nest, implementation) if result else implementation.lane
     extent = 1 if lane is None else nest.extents[lane]
     others = [loop for loop in (implementation.lane, implementation.rows) if loop is not None]
-    return is_direct(access, lane, extent, Layout.of(type_, machine.lanes), machine, others=others)
+    return is_direct(access, lane, extent, layout or Layout.of(type_, machine.lanes), machine, others=others)
 
 
-def _buffers(nest: Nest, implementation: Implementation, machine: Machine) -> Iterator[TileBuffer]:
+def _buffers(
+    nest: Nest, implementation: Implementation, machine: Machine, placed: Placed
+) -> Iterator[TileBuffer]:
     stored = None if nest.store.indirect else nest.store.access
     accumulates = any(
         isinstance(node := nest.nodes[number], Load) and node.access == stored for number in nest.self_loads
@@ -260,9 +275,9 @@ def _buffers(nest: Nest, implementation: Implementation, machine: Machine) -> It
     for node in nest.nodes:
         if isinstance(node, Load) and node.access != stored and node.access not in seen:
             seen.add(node.access)
-            if not in_place(nest, implementation, node.access, machine, result=False):
+            if not in_place(nest, implementation, node.access, machine, placed, result=False):
                 yield _buffer(nest, node.access, implementation.lane, loaded=True)
-    if stored is not None and not in_place(nest, implementation, stored, machine, result=True):
+    if stored is not None and not in_place(nest, implementation, stored, machine, placed, result=True):
         yield _buffer(nest, stored, lane_of_result(nest, implementation), loaded=accumulates, stored=True)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.intervals import Bound, Interval
+from polystage.analysis.intervals import Bound, Interval, Mask
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Access, Constant, Gather, Index, Linear, Load, Nest, Node, Store
 from polystage.analysis.sweeps import Sweep
@@ -332,12 +332,9 @@ def _count(shape: object) -> int:
     return sum(count for _, _, _, count in shape)
 
 
-def _active(active: object, s: int, t: int) -> bool:
-    import numpy as np
-
+def _active(active: Mask | None, s: int, t: int) -> bool:
     if active is None:
         return True
-    assert isinstance(active, np.ndarray)
     rows, columns = active.shape
     return bool(active[s if rows > 1 else 0, t if columns > 1 else 0])
 

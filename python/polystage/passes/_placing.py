@@ -7,27 +7,41 @@ from torch_mlir import ir
 from polystage.analysis.nests import Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
-from polystage.passes._residency import Resident
+from polystage.passes._schedule import Resident
 from polystage.passes._staging import KIND, Form, access_map
 
 
 def place(resident: Resident, schedule: Sequence[ir.Operation]) -> None:
-    """Give the array its place on chip; an argument gets a copy there that all nests of ``schedule`` use instead."""
+    """Give the array its place on chip during its interval.
+
+    An intermediate that nobody uses outside of the interval just lies there; of others the nests of the interval use a
+    copy, which is loaded before the first of them and stored after the last where that is asked for.
+    """
     type_ = resident.layout.of_type(ir.MemRefType(resident.array.type), on_chip=True)
-    first, op = schedule[resident.first], producer(resident.array)
-    if op is not None:
+    own = schedule[resident.first : resident.last + 1]
+    first, op = own[0], producer(resident.array)
+    uses = [use for use in resident.array.uses if _top(use.owner) in own]
+    if op is not None and len(uses) == sum(1 for _ in resident.array.uses):
         resident.array.set_type(type_)
         op.move_before(first)  # lives begin at the alloc
         return
     with ir.InsertionPoint(first), first.location:
         copy = affine.alloc(type_, f"{array_name(resident.array)}.resident")
-        resident.array.replace_all_uses_with(copy)
+        for use in uses:
+            use.owner.operands[use.operand_number] = copy
         if resident.loaded:
             _copy(resident.array, copy)
     if resident.stored:
-        last = schedule[resident.last]
-        with ir.InsertionPoint(_after(last)), last.location:
+        with ir.InsertionPoint(_after(own[-1])), own[-1].location:
             _copy(copy, resident.array)
+
+
+def _top(op: ir.Operation | ir.OpView) -> ir.Operation:
+    """The outermost loop around an operation."""
+    current = op.operation
+    while current.parent is not None and current.parent.name == "affine.for":
+        current = current.parent.operation
+    return current
 
 
 def _after(op: ir.Operation) -> ir.Operation:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.alloc import Buffer, Infeasible, Problem, Solution, solve
+from polystage.alloc import Infeasible
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import (
@@ -14,18 +14,16 @@ from polystage.analysis.nests import (
     NotANestError,
     NotLinearError,
     main_function,
-    signature,
     top_nests,
 )
 from polystage.analysis.selection import NotSelectableError
-from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.analysis.values import array_name, check_arguments
 from polystage.errors import UserError
 from polystage.machine import Machine, of_module
-from polystage.passes._placing import moves_only, place, write_transfer
-from polystage.passes._residency import Resident, Step, demand, residents
-from polystage.passes._staging import StagedNest
-from polystage.passes._tile_sizes import Choice, choose, smallest
+from polystage.passes._order import cluster_initialisations
+from polystage.passes._plan_emission import PlanWriter
+from polystage.passes._planning import EFFORTS, Plan, Planner, Segment
+from polystage.passes._schedule import Step, demand
 from polystage.passes.map_banks import candidates, takes
 from polystage.pipeline import Pass, PassContext, option
 
@@ -65,46 +63,49 @@ class Stage(Pass):
     Statistics:
         resident: arrays that stay on chip between nests
         staged: nests staged
-        tiled: nests with at least one tile loop
+        grouped: groups of nests under shared tile loops
     """
 
     strategy: str = option(
         "global",
         choices=("local", "global"),
-        help="local: every nest is staged by itself; global: arrays stay on chip between nests",
+        help="local: every nest is staged by itself; global: one plan for all nests",
     )
+    effort: int = option(2, help="0 to 3: states kept and nests in a group while plans are searched")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Rewrite every nest of the function."""
         machine = of_module(op)
         function = main_function(op)
         check_arguments(function)
-        steps = list(_schedule(function, machine, ctx))
+        cluster_initialisations([step.nest for step in _schedule(function, machine, ctx)])
         if ctx.failed:
             return
-        held = residents(steps, machine) if self.strategy == "global" else []
-        ctx.statistic("resident", len(held))
-        for each in held:
-            place(each, [step.nest.op for step in steps])
-        decided = _Stager(list(_reread(steps)), held, machine).decide()
-        if isinstance(decided, Infeasible):
-            raise UserError(f"no packing found: {decided}; choose a larger --sbuf")
-        constants = _Constants(function)
-        for each in decided:
-            _write(each, constants, ctx)
+        steps = list(_schedule(function, machine, ctx))
+        writer = self.decided(steps, machine)
+        units = writer.decide()
+        if isinstance(units, Infeasible):
+            raise UserError(f"no packing found: {units}; choose a larger --sbuf")
+        writer.write(units, _Constants(function))
+        _remove_unused(function)
+        ctx.statistic("resident", len(writer.plan.residents))
+        ctx.statistic("staged", len(steps))
+        ctx.statistic("grouped", sum(unit.group is not None for unit in units))
+
+    def decided(self, steps: Sequence[Step], machine: Machine) -> PlanWriter:
+        """The plan of the strategy, its arrays in their places."""
+        local = Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
+        if self.strategy == "local":
+            return PlanWriter(local, steps, machine)
+        plan = Planner(steps, machine, machine.usable_bytes_per_lane, EFFORTS[self.effort]).plan()
+        return PlanWriter(plan or local, steps, machine)
 
 
-def _write(decided: "_Decided", constants: "_Constants", ctx: PassContext) -> None:
-    loop = decided.nest.op
-    with ir.InsertionPoint(loop), loop.location:
-        if decided.tiling is None or decided.choice is None:
-            write_transfer(decided.nest)
-        else:
-            staged = StagedNest(decided.tiling, decided.choice.sizes, decided.choice.order, constants)
-            staged.write()
-            ctx.statistic("tiled", int(bool(staged.order)))
-    ctx.statistic("staged", 1)
-    loop.erase()
+def _remove_unused(function: ir.Operation) -> None:
+    """Arrays that live in windows only."""
+    for op in [each.operation for each in function.regions[0].blocks[0].operations]:
+        if op.name == "memref.alloc" and not any(True for _ in op.results[0].uses):
+            op.erase()
 
 
 def _schedule(function: ir.Operation, machine: Machine, ctx: PassContext) -> Iterator[Step]:
@@ -127,76 +128,6 @@ def _schedule(function: ir.Operation, machine: Machine, ctx: PassContext) -> Ite
         yield step
     if worst is not None:
         ctx.error(worst[1], _too_small(worst[0], worst[1], machine))
-
-
-def _reread(steps: Sequence[Step]) -> Iterator[Step]:
-    """The steps on the arrays as they now lie."""
-    for step in steps:
-        yield Step(read_nest(step.nest.op), step.implementation)
-
-
-@dataclass(frozen=True)
-class _Decided:
-    """A nest with its tiles; without a tiling it is one transfer."""
-
-    nest: Nest
-    tiling: NestTiling | None = None
-    choice: Choice | None = None
-
-
-class _Stager:
-    """Decides on tiles for every nest so that all of it can be packed, and writes the nests."""
-
-    def __init__(self, steps: Sequence[Step], held: Sequence[Resident], machine: Machine) -> None:
-        self.steps, self.held, self.machine = steps, held, machine
-        self.room = [machine.usable_bytes_per_lane] * len(steps)
-        for each in held:
-            for k in range(each.first, each.last + 1):
-                self.room[k] -= each.bytes_per_lane
-        self.chosen: dict[tuple[object, ...], Choice] = {}
-
-    def decide(self) -> list[_Decided] | Infeasible:
-        """Tiles of every nest; rooms shrink where the packing has gaps, until it succeeds or cannot."""
-        while True:
-            decided = [self.nest(step, room) for step, room in zip(self.steps, self.room, strict=True)]
-            solution = solve(self.problem(decided))
-            if isinstance(solution, Solution):
-                return decided
-            crowded = {int(buffer.name.split(".")[1]) for buffer in solution.section if buffer.name[0] == "t"}
-            if not any([self.shrink(k) for k in crowded]):
-                return solution
-
-    def shrink(self, position: int) -> bool:
-        """Give a nest less room; False where its smallest tile fills it."""
-        step = self.steps[position]
-        tiling = tiling_of(step.nest, step.implementation, self.machine)
-        least, before = tiling.demand(smallest(tiling)), self.room[position]
-        self.room[position] = max(least, before * 15 // 16)
-        return self.room[position] < before
-
-    def nest(self, step: Step, room: int) -> _Decided:
-        """One nest with ``room`` bytes per lane for its tiles."""
-        if moves_only(step.nest):
-            return _Decided(step.nest)
-        tiling = tiling_of(step.nest, step.implementation, self.machine)
-        key = (tiling.implementation, room, *signature(step.nest))
-        if key not in self.chosen:
-            self.chosen[key] = choose(tiling, self.machine, room)
-        return _Decided(step.nest, tiling, self.chosen[key])
-
-    def problem(self, decided: Sequence[_Decided]) -> Problem:
-        """The packing of what is held and of all tiles."""
-        buffers = [
-            Buffer(f"r.{k}", each.first, each.last + 1, each.bytes_per_lane, self.machine.alignment)
-            for k, each in enumerate(self.held)
-        ]
-        for k, each in enumerate(decided):
-            if each.tiling is not None and each.choice is not None:
-                sizes = each.tiling.parts(each.choice.sizes)
-                buffers += [
-                    Buffer(f"t.{k}.{i}", k, k + 1, size, self.machine.alignment) for i, size in enumerate(sizes)
-                ]
-        return Problem(self.machine.usable_bytes_per_lane, tuple(buffers))
 
 
 def _implementation(nest: Nest, machine: Machine) -> Implementation:

@@ -1,0 +1,124 @@
+"""What a group of nests takes and moves with given tiles (shared by the policies of ``stage``)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+
+from torch_mlir import ir
+
+from polystage.analysis.groups import Group, Refused, Tile
+from polystage.analysis.sweeps import Sweep, sweep
+from polystage.analysis.swept_nests import Level, swept_nest
+from polystage.analysis.values import argument_text, producer
+from polystage.dialects.npu import element_bytes
+from polystage.machine import Machine
+from polystage.passes._group_emission import Held, held
+from polystage.passes._schedule import Resident, Step, Uses, layout_of, uses_of
+
+
+@dataclass(frozen=True)
+class Live:
+    """A buffer of a group, by the numbers of the nests during which it is on chip."""
+
+    array: ir.Value
+    bytes_per_lane: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Nests ``first`` to ``last`` of the schedule under shared tile loops."""
+
+    first: int
+    last: int
+    sweep: Sweep
+    windows: Mapping[ir.Value, Held]
+    lives: tuple[Live, ...]
+    moved: Mapping[ir.Value, int]
+
+    @property
+    def dram_bytes(self) -> int:
+        """All bytes that move between windows and DRAM."""
+        return sum(self.moved.values())
+
+
+def group_of(steps: Sequence[Step], first: int, last: int, outside: Callable[[ir.Value, int, int], bool]) -> Group:
+    """The group of nests ``first`` to ``last``; ``outside`` tells whether an array is used after or written before."""
+    nests = tuple(swept_nest(step.nest) for step in steps[first : last + 1])
+    arrays = dict.fromkeys(nest.store.array for nest in nests)
+    sink = max(range(len(nests)), key=lambda k: (nests[k].iterations > 0 and bool(nests[k].reads), k))
+    live_out = frozenset(array for array in arrays if outside(array, last, 1))
+    live_in = frozenset(array for array in arrays if outside(array, first, -1))
+    return Group(nests, sink, live_out, live_in)
+
+
+class Arrays:
+    """Where in the schedule each array is used."""
+
+    def __init__(self, steps: Sequence[Step], machine: Machine, residents: Sequence[Resident] = ()) -> None:
+        self.uses = uses_of(steps, machine.lanes)
+        for each in residents:
+            uses = self.uses.setdefault(each.array, Uses())
+            if each.loaded:
+                uses.reads.append(each.first)
+            if each.stored:
+                uses.writes.append(each.last)
+
+    def outside(self, array: ir.Value, position: int, direction: int) -> bool:
+        """Whether an array is used after a position (direction 1), or written before it (-1)."""
+        uses = self.uses[array]
+        if direction > 0:
+            op = producer(array)
+            is_result = op is None and argument_text(ir.BlockArgument(array), "polystage.kind") == "output"
+            return is_result or any(at > position for at in (*uses.reads, *uses.writes))
+        return any(at < position for at in uses.writes)
+
+
+def candidate(
+    steps: Sequence[Step],
+    first: int,
+    last: int,
+    tiles: Sequence[Tile],
+    arrays: Arrays,
+    on_chip: frozenset[ir.Value],
+    machine: Machine,
+) -> Candidate | Refused:
+    """The group with these tiles; arrays ``on_chip`` are used where they are."""
+    group = group_of(steps, first, last, arrays.outside)
+    swept = sweep(group, tiles)
+    if isinstance(swept, Refused):
+        return swept
+    uses = uses_of(steps[first : last + 1], machine.lanes)
+    windows: dict[ir.Value, Held] = {}
+    lives, moved = list[Live](), dict[ir.Value, int]()
+    for array, window in swept.windows.items():
+        if array in on_chip or uses[array].indirect:
+            continue
+        type_ = ir.MemRefType(array.type)
+        each = held(window, layout_of(type_, uses[array], machine), swept.sweeps, swept.steps)
+        windows[array] = each
+        size = element_bytes(type_.element_type)
+        moved[array] = (swept.loaded(array) + swept.stored(array)) * size
+        lane_bytes = prod(each.layout.physical_shape(window.extents)[1:]) * size
+        aligned = ceil(lane_bytes / machine.alignment) * machine.alignment
+        lives.append(Live(array, aligned, *_life(swept, each, array, first, last)))
+    return Candidate(first, last, swept, windows, tuple(lives), moved)
+
+
+def _life(swept: Sweep, each: Held, array: ir.Value, first: int, last: int) -> tuple[int, int]:
+    if each.kept or each.window.level < Level.STEP:
+        return first, last
+    users = [
+        k
+        for k, nest in enumerate(swept.group.nests)
+        if any(reference.array == array for reference in (*nest.reads, nest.store))
+    ]
+    return first + min(users), first + max(users)
+
+
+def rooms(candidate: Candidate, capacity: Sequence[int]) -> Iterator[int]:
+    """What is left for the tiles of each nest."""
+    for position in range(candidate.first, candidate.last + 1):
+        taken = sum(live.bytes_per_lane for live in candidate.lives if live.first <= position <= live.last)
+        yield capacity[position] - taken

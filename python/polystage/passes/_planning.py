@@ -1,0 +1,474 @@
+"""Searches for a plan of the whole schedule: groups, their tiles, and what stays on chip (policy of ``stage``).
+
+A dynamic programme over positions in the schedule whose state is what is on chip. From a state the next nest runs by
+itself, or the next nests run as a group under shared tile loops; what they make or read and is used again stays on
+chip where there is room, nearest next use first; what stands in the way of a segment leaves, farthest next use first.
+The cost is DRAM bytes. A beam of states is kept at each position.
+
+The first pass takes every nest by itself; groups are searched only if that moves more than it must.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil, prod
+
+from torch_mlir import ir
+
+from polystage.analysis.groups import Refused, Tile
+from polystage.analysis.layouts import Layout
+from polystage.analysis.nests import signature
+from polystage.analysis.tiling import NestTiling, depth_of, tiling_of
+from polystage.analysis.values import argument_text, producer
+from polystage.dialects.npu import element_bytes
+from polystage.machine import Machine
+from polystage.passes._groups import Arrays, Candidate, candidate
+from polystage.passes._schedule import Resident, Step, layout_of
+from polystage.passes._tile_sizes import Choice, choose, smallest
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How far the search goes: states kept at a position, nests in a group."""
+
+    beam: int
+    longest: int
+
+
+EFFORTS = (Effort(1, 1), Effort(2, 12), Effort(6, 28), Effort(16, 40))
+
+
+@dataclass(frozen=True)
+class Array:
+    """What the planner knows of an array."""
+
+    value: ir.Value
+    layout: Layout
+    bytes: int
+    lane_bytes: int
+    kind: str
+    touched: tuple[int, ...]
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    fixed: bool  # never on chip as a whole: gathered or scattered, or no alloc
+
+    def used_after(self, position: int) -> int | None:
+        """The next nest after ``position`` that uses it."""
+        return next((at for at in self.touched if at > position), None)
+
+    @cached_property
+    def is_result(self) -> bool:
+        return self.kind == "output"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Nests ``first`` to ``last`` as a group, or one nest by itself.
+
+    ``held`` are arrays on chip for this segment only; the others on chip are those of the state.
+    """
+
+    first: int
+    last: int
+    group: Candidate | None
+    held: frozenset[ir.Value] = frozenset()
+
+
+@dataclass(frozen=True)
+class State:
+    """After the nests before ``position``: what is on chip, what of it DRAM does not have, and how it came to that."""
+
+    position: int
+    cost: int
+    on_chip: frozenset[ir.Value]
+    dirty: frozenset[ir.Value]
+    before: "State | None" = None
+    segment: Segment | None = None
+    loads: frozenset[ir.Value] = frozenset()  # came on chip from DRAM before the segment
+    stores: frozenset[ir.Value] = frozenset()  # went to DRAM before the segment
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Segments in order, and the intervals during which arrays are on chip."""
+
+    segments: tuple[Segment, ...]
+    residents: tuple[Resident, ...]
+    cost: int
+
+
+@dataclass
+class Planner:
+    """Searches plans for one schedule; remembers what does not depend on the state."""
+
+    steps: Sequence[Step]
+    machine: Machine
+    capacity: int
+    effort: Effort
+    arrays: dict[ir.Value, Array] = field(init=False)
+    uses: Arrays = field(init=False)
+    tilings: dict[tuple[object, ...], NestTiling] = field(default_factory=dict[tuple[object, ...], NestTiling])
+    singles: dict[tuple[object, ...], tuple[Choice, int]] = field(
+        default_factory=dict[tuple[object, ...], tuple[Choice, int]]
+    )
+    groups: dict[tuple[int, int], list[Candidate]] = field(default_factory=dict[tuple[int, int], list[Candidate]])
+
+    def __post_init__(self) -> None:
+        self.uses = Arrays(self.steps, self.machine)
+        self.arrays = dict(self._arrays())
+        self.layouts = {value: array.layout for value, array in self.arrays.items()}
+        self.needs = [self._smallest(k, frozenset(self.arrays)) for k in range(len(self.steps))]
+        self.touches = [
+            [v for v in dict.fromkeys([*(a.array for a in s.nest.loads), s.nest.store.array]) if v in self.arrays]
+            for s in self.steps
+        ]
+
+    def _arrays(self) -> Iterator[tuple[ir.Value, Array]]:
+        for value, uses in self.uses.uses.items():
+            op, type_ = producer(value), ir.MemRefType(value.type)
+            kind = argument_text(ir.BlockArgument(value), "polystage.kind") if op is None else "intermediate"
+            layout = layout_of(type_, uses, self.machine)
+            size = element_bytes(type_.element_type)
+            lane = prod(layout.physical_shape(type_.shape)[1:]) * size
+            touched = tuple(sorted({*uses.reads, *uses.writes}))
+            fixed = uses.indirect or (op is not None and op.name != "memref.alloc")
+            yield value, Array(
+                value, layout, prod(type_.shape) * size, self._aligned(lane), kind, touched,
+                tuple(sorted(set(uses.reads))), tuple(sorted(set(uses.writes))), fixed,
+            )  # fmt: skip
+
+    def _aligned(self, size: int) -> int:
+        return ceil(size / self.machine.alignment) * self.machine.alignment
+
+    # ---- single nests
+
+    def tiling(self, k: int, on_chip: frozenset[ir.Value]) -> NestTiling:
+        """The tiling of a nest when these arrays are on chip."""
+        own = frozenset(v for v in on_chip if v in self.layouts and self.touches_array(k, v))
+        key = (k, own)
+        if key not in self.tilings:
+            step = self.steps[k]
+            placed = {v: self.layouts[v] for v in own}
+            self.tilings[key] = tiling_of(step.nest, step.implementation, self.machine, placed)
+        return self.tilings[key]
+
+    def touches_array(self, k: int, value: ir.Value) -> bool:
+        nest = self.steps[k].nest
+        return nest.store.array == value or any(access.array == value for access in nest.loads)
+
+    def _smallest(self, k: int, on_chip: frozenset[ir.Value]) -> int:
+        on_chip = frozenset(v for v in on_chip if not self.arrays[v].fixed)
+        tiling = self.tiling(k, on_chip)
+        return tiling.demand(smallest(tiling))
+
+    def single(self, k: int, on_chip: frozenset[ir.Value], room: int) -> tuple[Choice, int] | None:
+        """Tiles of a nest by itself and its DRAM bytes; None where the smallest tile does not fit."""
+        tiling = self.tiling(k, on_chip)
+        if tiling.demand(smallest(tiling)) > room:
+            return None
+        key = (signature(self.steps[k].nest), tuple(b.access.indices for b in tiling.buffers), room)
+        if key not in self.singles:
+            choice = choose(tiling, self.machine, room)
+            self.singles[key] = choice, dram_bytes(tiling, choice, on_chip)
+        return self.singles[key]
+
+    # ---- the search
+
+    def plan(self) -> Plan | None:
+        """The best plan found; None where no segment fits somewhere."""
+        alone = self.search(Effort(1, 1))
+        if (alone is not None and alone.cost <= self.compulsory) or self.effort.longest == 1:
+            return self.finished(alone)
+        together = self.search(self.effort)
+        best = min([state for state in (alone, together) if state is not None], key=lambda s: s.cost, default=None)
+        return self.finished(best)
+
+    @cached_property
+    def compulsory(self) -> int:
+        """DRAM bytes of arguments, each once."""
+        return sum(array.bytes for array in self.arrays.values() if array.kind != "intermediate")
+
+    def search(self, effort: Effort) -> State | None:
+        count = len(self.steps)
+        layers: list[dict[frozenset[ir.Value], State]] = [{} for _ in range(count + 1)]
+        layers[0][frozenset()] = State(0, 0, frozenset(), frozenset())
+        for position in range(count):
+            states = sorted(layers[position].values(), key=lambda s: s.cost)[: effort.beam]
+            layers[position] = {}
+            for state in states:
+                for after in self.successors(state, effort):
+                    known = layers[after.position].get(after.on_chip)
+                    if known is None or after.cost < known.cost:
+                        layers[after.position][after.on_chip] = after
+        return min(layers[count].values(), key=lambda s: s.cost, default=None)
+
+    def successors(self, state: State, effort: Effort) -> Iterator[State]:
+        k = state.position
+        alone = self.run_single(state, k)
+        if alone is not None:
+            yield alone
+        if effort.longest == 1:
+            return
+        misses = 0
+        for last in range(k + 1, min(k + effort.longest, len(self.steps))):
+            found = False
+            for group in self.candidates(k, last):
+                after = self.run_group(state, group)
+                if after is not None:
+                    found = True
+                    yield after
+            misses = 0 if found else misses + 1
+            if misses > 6:
+                return
+
+    def run_single(self, state: State, k: int) -> State | None:
+        """The nest by itself."""
+        touched = self.touches[k]
+        need = {k: self.needs[k]}
+        on_chip, dirty, cost, stores = self.make_room(state, k, k, need, frozenset(touched))
+        if on_chip is None:
+            return None
+        room = self.capacity - sum(self.arrays[v].lane_bytes for v in on_chip)
+        kept, loads, held = set(on_chip), set[ir.Value](), set[ir.Value]()
+        for value in self.by_next_use(touched, k):
+            array = self.arrays[value]
+            if value in kept or array.fixed:
+                continue
+            later = array.used_after(k) is not None
+            once = self.lanes_read(k, value) > 1 or self.both(k, value)
+            if not later and not once:
+                continue
+            if array.lane_bytes + self.needs[k] <= room:
+                room -= array.lane_bytes
+                kept.add(value)
+                if not later:
+                    held.add(value)
+                if self.has_contents(array, k):
+                    loads.add(value)
+                    cost += array.bytes
+        found = self.single(k, frozenset(kept), room)
+        if found is None:
+            return None
+        cost += found[1]
+        written = self.steps[k].nest.store.array
+        if written in kept:
+            dirty |= {written}
+        return self.after(
+            state, k, k, frozenset(kept), dirty, cost, Segment(k, k, None, frozenset(held)), loads, stores
+        )
+
+    def run_group(self, state: State, group: Candidate) -> State | None:
+        """A group, its arrays in windows but for those on chip."""
+        first, last = group.first, group.last
+        span = range(first, last + 1)
+        lives = {live.array: live for live in group.lives}
+        need = {
+            k: self.needs[k]
+            + sum(
+                live.bytes_per_lane
+                for value, live in lives.items()
+                if value not in state.on_chip and live.first <= k <= live.last
+            )
+            for k in span
+        }
+        on_chip, dirty, cost, stores = self.make_room(state, first, last, need, frozenset(lives))
+        if on_chip is None:
+            return None
+        kept, loads = set(on_chip), set[ir.Value]()
+        taken = sum(self.arrays[v].lane_bytes for v in on_chip)
+        for value in self.by_next_use([v for v in lives if self.arrays[v].used_after(last) is not None], last):
+            array, live = self.arrays[value], lives[value]
+            if value in kept or array.fixed:
+                continue
+            window = live.bytes_per_lane
+            fits = all(
+                taken + array.lane_bytes + need[k] - (window if live.first <= k <= live.last else 0) <= self.capacity
+                for k in span
+            )
+            if fits:
+                taken += array.lane_bytes
+                for k in span:
+                    need[k] -= window if live.first <= k <= live.last else 0
+                kept.add(value)
+                if self.has_contents(array, first):
+                    loads.add(value)
+                    cost += array.bytes
+        for value in lives:
+            if value not in kept:
+                cost += group.moved[value]
+            elif any(first <= k <= last for k in self.arrays[value].writes):
+                dirty |= {value}
+        return self.after(state, first, last, frozenset(kept), dirty, cost, Segment(first, last, group), loads, stores)
+
+    def after(
+        self, state: State, first: int, last: int, kept: frozenset[ir.Value], dirty: frozenset[ir.Value], cost: int,
+        segment: Segment, loads: set[ir.Value], stores: frozenset[ir.Value],
+    ) -> State:  # fmt: skip
+        """The state behind a segment: what nobody uses any more is gone, results are stored."""
+        alive = frozenset(v for v in kept if self.arrays[v].used_after(last) is not None)
+        for value in kept - alive:
+            if self.arrays[value].is_result and value in dirty:
+                cost += self.arrays[value].bytes
+        return State(last + 1, cost, alive, dirty & alive, state, segment, frozenset(loads), stores)
+
+    def make_room(
+        self, state: State, first: int, last: int, need: dict[int, int], touched: frozenset[ir.Value]
+    ) -> tuple[frozenset[ir.Value] | None, frozenset[ir.Value], int, frozenset[ir.Value]]:
+        """What of the state stays on chip during a segment; the rest leaves, farthest next use first."""
+        on_chip, dirty, cost = set(state.on_chip), state.dirty, state.cost
+        stores = set[ir.Value]()
+        most = max(need.values())
+        total = sum(self.arrays[v].lane_bytes for v in on_chip)
+        leaving = sorted(on_chip - touched, key=lambda v: -(self.arrays[v].used_after(last) or 0))
+        for value in leaving:
+            if total + most <= self.capacity:
+                break
+            array = self.arrays[value]
+            total -= array.lane_bytes
+            on_chip.discard(value)
+            if value in dirty:
+                cost += array.bytes
+                stores.add(value)
+                dirty -= {value}
+        if total + most > self.capacity:
+            return None, dirty, cost, frozenset()
+        return frozenset(on_chip), dirty, cost, frozenset(stores)
+
+    def by_next_use(self, values: Sequence[ir.Value], last: int) -> list[ir.Value]:
+        return sorted(values, key=lambda v: (self.arrays[v].used_after(last) or 0, self.arrays[v].lane_bytes))
+
+    def has_contents(self, array: Array, first: int) -> bool:
+        """Whether an array holds something in DRAM before a segment."""
+        return array.kind not in ("intermediate", "output") or any(at < first for at in array.writes)
+
+    def lanes_read(self, k: int, value: ir.Value) -> int:
+        """How many lanes want a copy of an array."""
+        step = self.steps[k]
+        lane = step.implementation.lane
+        if lane is None:
+            return 1
+        return max(
+            (
+                min(step.nest.extents[lane], self.machine.lanes)
+                for a in step.nest.loads
+                if a.array == value and lane not in a.support
+            ),
+            default=1,
+        )
+
+    def both(self, k: int, value: ir.Value) -> bool:
+        """Whether a nest reads and writes an array."""
+        nest = self.steps[k].nest
+        return nest.store.array == value and any(access.array == value for access in nest.loads)
+
+    # ---- groups
+
+    def candidates(self, first: int, last: int) -> list[Candidate]:
+        """Groups of these nests with the tiles worth trying."""
+        key = (first, last)
+        if key not in self.groups:
+            self.groups[key] = list(self._candidates(first, last))
+        return self.groups[key]
+
+    def _candidates(self, first: int, last: int) -> Iterator[Candidate]:
+        sink = self.steps[last].nest
+        if not sink.loads:
+            return
+        found = list[tuple[int, Candidate]]()
+        for loop, extent in enumerate(sink.extents):
+            if extent == 1:
+                continue
+            best: tuple[int, Candidate] | None = None
+            for size in self.sizes(last, loop):
+                each = candidate(self.steps, first, last, (Tile(loop, size),), self.uses, frozenset(), self.machine)
+                if isinstance(each, Refused) or each.sweep.repeated:
+                    break
+                demand = self.demand(each)
+                if demand <= self.capacity:
+                    best = (demand, each)
+                    break
+            if best is not None:
+                found.append(best)
+        found.sort(key=lambda pair: (pair[1].dram_bytes, pair[0]))
+        yield from (each for _, each in found[:2])
+
+    def sizes(self, k: int, loop: int) -> Iterator[int]:
+        """Tile sizes from large to small."""
+        step = self.steps[k]
+        extent, implementation = step.nest.extents[loop], step.implementation
+        least = self.machine.lanes if loop in (implementation.lane, implementation.rows) else 1
+        size = extent // 2
+        while size >= least:
+            yield size
+            size = size // 2
+        if extent < 2 * least and least == 1:
+            yield 1
+
+    def demand(self, each: Candidate) -> int:
+        """Most bytes per lane that a group takes at one time with everything in windows."""
+        return max(
+            self.needs[k] + sum(live.bytes_per_lane for live in each.lives if live.first <= k <= live.last)
+            for k in range(each.first, each.last + 1)
+        )
+
+    # ---- the result
+
+    def finished(self, state: State | None) -> Plan | None:
+        """The plan that led to a state."""
+        if state is None:
+            return None
+        chain = list[State]()
+        walk: State | None = state
+        while walk is not None and walk.before is not None:
+            chain.append(walk)
+            walk = walk.before
+        chain.reverse()
+        residents = list[Resident]()
+        open_: dict[ir.Value, tuple[int, bool]] = {}
+        for each in chain:
+            assert each.segment is not None
+            assert each.before is not None
+            first, last = each.segment.first, each.segment.last
+            for value in list(open_):
+                gone = value in each.before.on_chip and value not in self._during(each)
+                if gone:
+                    residents.append(self.resident(value, *open_.pop(value), first - 1))
+            for value in self._during(each):
+                if value not in open_:
+                    open_[value] = (first, value in each.loads)
+            for value in list(open_):
+                if value not in each.on_chip:
+                    residents.append(self.resident(value, *open_.pop(value), last))
+        segments = tuple(each.segment for each in chain if each.segment is not None)
+        return Plan(segments, tuple(residents), state.cost)
+
+    def _during(self, state: State) -> frozenset[ir.Value]:
+        """What is on chip as a whole during a state's segment."""
+        assert state.before is not None
+        assert state.segment is not None
+        stayed = state.before.on_chip - state.stores
+        span = range(state.segment.first, state.segment.last + 1)
+        left = frozenset(
+            v for v in stayed if v not in state.on_chip and not any(k in span for k in self.arrays[v].touched)
+        )
+        made = frozenset(v for v in state.on_chip if v not in stayed and any(k in span for k in self.arrays[v].touched))
+        return (stayed - left) | made | state.segment.held
+
+    def resident(self, value: ir.Value, first: int, loaded: bool, last: int) -> Resident:
+        array = self.arrays[value]
+        written = any(first <= at <= last for at in array.writes)
+        stored = written and (array.is_result or array.used_after(last) is not None)
+        return Resident(value, array.layout, array.lane_bytes, first, last, loaded, stored)
+
+
+def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:
+    """Bytes that the transfers of a nest's tiles move in DRAM."""
+    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
+    total = 0
+    for buffer in tiling.buffers:
+        if buffer.access.array in on_chip:
+            continue
+        times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
+        moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
+        total += times * (buffer.loaded + buffer.stored) * moved
+    return total
