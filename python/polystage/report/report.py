@@ -98,13 +98,38 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What no schedule beats (``analysis.bounds``): DRAM bytes and microseconds on the target.
+
+    ``communication_bytes`` is the greatest bound of a single contraction, ``contraction`` the name of its result;
+    ``ratio`` is this program's DRAM bytes over the greater of compulsory and communication bytes.
+    """
+
+    compulsory_bytes: int
+    communication_bytes: int
+    contraction: str
+    ratio: float
+    compute_us: float
+    dram_us: float
+
+
+@dataclass(frozen=True)
 class Time:
-    """Modelled time, two bounds that no schedule beats (products at peak rate, compulsory bytes), busy time."""
+    """Modelled time, its bounds, and what the engines did meanwhile.
+
+    ``over_bound`` is modelled time over the greater bound. ``exposed_dma_us`` is the time in which transfers are in
+    flight and no compute engine works; ``utilisation_by_engine`` is busy over modelled time; ``lanes_by_engine`` is the
+    share of the lanes that work while an engine does (of the rows x columns, for the matrix engine).
+    """
 
     modelled_us: float
     compute_bound_us: float
     dram_bound_us: float
+    over_bound: float
+    exposed_dma_us: float
     busy_us_by_engine: Mapping[str, float]
+    utilisation_by_engine: Mapping[str, float]
+    lanes_by_engine: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -146,6 +171,7 @@ class Report:
     copies: Copies
     relayout: Relayout
     dram: Dram
+    bounds: Bounds
     onchip: Onchip
     instructions: Instructions
     predicted: Moved
