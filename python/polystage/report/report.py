@@ -5,9 +5,8 @@ What only execution can tell is None until the program has run.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -181,10 +180,6 @@ class Report:
     time: Time | None = None
     check: Check | None = None
     run_seconds: RunSeconds | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers, in the order of the fields."""
-        return asdict(self)
 
     def to_json(self) -> str:
         """The report as indented JSON text."""
