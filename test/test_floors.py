@@ -35,6 +35,7 @@ OWNERS = {
     "torch": {"importers", "zoo"},
     "transformers": {"zoo", "importers"},
     "islpy": {"poly"},
+    "ortools": {"passes"},
 }
 # rooms that must not need numpy and its like to be imported
 LIGHT = {"errors", "dialects", "machine", "pipeline", "driver", "passes"}

@@ -11,7 +11,7 @@ from math import ceil, prod
 
 from torch_mlir import ir
 
-from polystage.analysis.implementation import Implementation
+from polystage.analysis.implementation import RELAYOUT, Implementation
 from polystage.analysis.layouts import Layout, lane_dim
 from polystage.analysis.nests import Access, Gather, Nest
 from polystage.analysis.tiling import lane_of_result, tiling_of
@@ -27,6 +27,11 @@ class Step:
 
     nest: Nest
     implementation: Implementation
+
+    @property
+    def relayout(self) -> bool:
+        """Whether the nest only brings an array into another layout."""
+        return self.implementation == RELAYOUT
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def uses_of(steps: Sequence[Step], lanes: int) -> Mapping[ir.Value, _Uses]:
     """Readers, writers and wanted lane dimensions of every array."""
     found: dict[ir.Value, _Uses] = {}
     for position, (nest, implementation) in enumerate((step.nest, step.implementation) for step in steps):
+        wanted = implementation != RELAYOUT
         for node in nest.nodes:
             if isinstance(node, Gather):
                 found.setdefault(node.array, _Uses()).indirect = True
@@ -73,7 +79,8 @@ def uses_of(steps: Sequence[Step], lanes: int) -> Mapping[ir.Value, _Uses]:
         for access in nest.loads:
             lane = lane_of_result(nest, implementation) if access == stored else implementation.lane
             uses = found.setdefault(access.array, _Uses())
-            _note(uses, access, lane, nest)
+            if wanted:
+                _note(uses, access, lane, nest)
             uses.reads.append(position)
             if lane is not None and lane not in access.support:
                 uses.copies += [position] * min(nest.extents[lane], lanes)
@@ -81,7 +88,7 @@ def uses_of(steps: Sequence[Step], lanes: int) -> Mapping[ir.Value, _Uses]:
         uses.writes.append(position)
         if stored is None:
             uses.indirect = True
-        else:
+        elif wanted:
             _note(uses, stored, lane_of_result(nest, implementation), nest)
     return found
 
@@ -116,7 +123,7 @@ def layout_of(type_: ir.MemRefType, uses: _Uses, machine: Machine) -> Layout:
     """The layout that ``map-banks`` gave the array; without one, what most of its accesses want."""
     if type_.affine_map != ir.AffineMap.get_identity(type_.rank):
         return Layout.of(type_, machine.lanes)
-    (dim, _), *_ = uses.wanted.most_common(1)
+    dim = max(uses.wanted, key=lambda dim: uses.wanted[dim], default=0)
     return Layout(dim, 0 if dim is None else machine.lanes)
 
 
@@ -134,5 +141,7 @@ def residents(steps: Sequence[Step], machine: Machine) -> list[Resident]:
 
 def demand(step: Step, machine: Machine) -> int:
     """Bytes per lane of the smallest tile of a nest whose arrays are all in DRAM: never less than with some on chip."""
+    if step.relayout:
+        return 0
     tiling = tiling_of(step.nest, step.implementation, machine)
     return tiling.demand(smallest(tiling))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.alloc import Buffer, Infeasible, Problem, Solution, solve
-from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.implementation import ATTRIBUTE, RELAYOUT, Implementation, MalformedImplementationError
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import (
     Constant,
@@ -22,11 +22,12 @@ from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.analysis.values import array_name, check_arguments
 from polystage.errors import UserError
 from polystage.machine import Machine, of_module
+from polystage.passes._banks_candidates import candidates, takes
 from polystage.passes._placing import moves_only, place, write_transfer
+from polystage.passes._relayouts import drop_relayout
 from polystage.passes._residency import Resident, Step, demand, residents
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
-from polystage.passes.map_banks import candidates, takes
 from polystage.pipeline import Pass, PassContext, option
 
 
@@ -79,10 +80,9 @@ class Stage(Pass):
         machine = of_module(op)
         function = main_function(op)
         check_arguments(function)
-        steps = list(_schedule(function, machine, ctx))
+        steps, held = self._residents(function, machine, ctx)
         if ctx.failed:
             return
-        held = residents(steps, machine) if self.strategy == "global" else []
         ctx.statistic("resident", len(held))
         for each in held:
             place(each, [step.nest.op for step in steps])
@@ -92,6 +92,20 @@ class Stage(Pass):
         constants = _Constants(function)
         for each in decided:
             _write(each, constants, ctx)
+
+    def _residents(
+        self, function: ir.Operation, machine: Machine, ctx: PassContext
+    ) -> tuple[list[Step], list[Resident]]:
+        """The schedule and the arrays that stay on chip; relayouts into arrays that do not are dropped."""
+        while True:
+            steps = list(_schedule(function, machine, ctx))
+            held = residents(steps, machine) if self.strategy == "global" and not ctx.failed else []
+            arrays = {each.array for each in held}
+            dropped = [step.nest for step in steps if step.relayout and step.nest.store.array not in arrays]
+            for nest in dropped:
+                drop_relayout(nest.op)
+            if not dropped:
+                return steps, held
 
 
 def _write(decided: "_Decided", constants: "_Constants", ctx: PassContext) -> None:
@@ -176,7 +190,7 @@ class _Stager:
 
     def nest(self, step: Step, room: int) -> _Decided:
         """One nest with ``room`` bytes per lane for its tiles."""
-        if moves_only(step.nest):
+        if step.relayout or moves_only(step.nest):
             return _Decided(step.nest)
         tiling = tiling_of(step.nest, step.implementation, self.machine)
         key = (tiling.implementation, room, *signature(step.nest))
@@ -205,6 +219,8 @@ def _implementation(nest: Nest, machine: Machine) -> Implementation:
         raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks first")
     chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
     legal = [each for each in candidates(nest) if takes(machine, nest, each)]
+    if chosen == RELAYOUT and len(nest.nodes) == 1 and nest.loads:
+        return chosen
     if chosen not in legal:
         raise MalformedImplementationError(
             f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest; "
