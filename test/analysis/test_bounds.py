@@ -122,14 +122,14 @@ def step(left: str, right: str, result: str) -> str:
       affine.store %4, %{result}[%i, %j] : {type_} }} }} }}"""
 
 
-def model() -> ir.Operation:
-    """h = x w; out = h v."""
-    arguments = ", ".join(named(name, "64x64") for name in ("x", "w", "v"))
+def model(weights: tuple[str, ...] = ("w", "v")) -> ir.Operation:
+    """h = x w; out = h v, where v is the last of the weights."""
+    arguments = ", ".join(named(name, "64x64") for name in ("x", *weights))
     text = f"""func.func @main({arguments},
         %out: memref<64x64xf32> {{polystage.name = "out", polystage.kind = "output"}}) {{
       %h = memref.alloc() {{polystage.name = "h"}} : memref<64x64xf32>
       {step("x", "w", "h")}
-      {step("h", "v", "out")}
+      {step("h", weights[-1], "out")}
       return
     }}"""
     with ir.Context() as context, ir.Location.unknown():
@@ -154,6 +154,12 @@ def test_the_bounds_of_a_model() -> None:
     assert found.bytes == found.communication_bytes == found.binding.kept > found.compulsory_bytes
     assert found.compute_us == pytest.approx(2 * 64**3 / 64 / 1e3)
     assert found.dram_us == found.us == pytest.approx(found.bytes / 1e3)
+
+
+def test_what_is_folded_at_load_time_is_not_compulsory() -> None:
+    folded = model(weights=("w",))
+    found = bounds(model(), folded, machine.load("trainium1"))
+    assert found.compulsory_bytes == 4 * 3 * 64 * 64
 
 
 def test_with_much_room_compulsory_traffic_is_the_bound() -> None:

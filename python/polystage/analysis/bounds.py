@@ -1,6 +1,7 @@
 """Lower bounds that no schedule beats: DRAM bytes, and time.
 
-Bytes. *Compulsory*: what any schedule moves (``compulsory``). *Communication* of one contraction of ``I``
+Bytes. *Compulsory*: what any schedule moves (``compulsory``), of the imported model or of what is left of it when
+parameters are folded at load time, whichever is less. *Communication* of one contraction of ``I``
 multiply-accumulates in a memory of ``S`` elements: it moves at least ``2 I / sqrt(rho S) - 2 S`` elements. For matrix
 products ``rho`` = 1: Smith, Lowery, Langou, van de Geijn, "A tight I/O lower bound for matrix multiplication", 2019,
 arXiv:1702.02017; the same leading term in Kwasniewski et al., SC 2019, arXiv:1908.09606; the order is due to Irony,
@@ -82,7 +83,7 @@ class Bounds:
 
 def bounds(affine: ir.Operation, optimized: ir.Operation, machine: Machine) -> Bounds:
     """Bounds of a model: bytes and arithmetic from its imported form, contractions from where copies are gone."""
-    least = compulsory(affine).total
+    least = min(compulsory(affine).total, compulsory(optimized).total)
     found = [contraction for contraction in contractions(optimized, machine) if contraction.kept]
     binding = max(found, key=lambda contraction: contraction.kept, default=None)
     communication = binding.kept if binding else 0
