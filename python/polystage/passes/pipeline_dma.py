@@ -7,6 +7,7 @@ from torch_mlir import ir
 from polystage.alloc import Infeasible, Problem, solve
 from polystage.analysis.nests import main_function
 from polystage.machine import of_module
+from polystage.passes._dma_proof import prove
 from polystage.passes._pipeline_accesses import Reader
 from polystage.passes._pipeline_blocks import read_block
 from polystage.passes._pipeline_loops import LoopPlan, plan_loops
@@ -73,6 +74,10 @@ class PipelineDma(Pass):
                 return
             original.clone(ip=ir.InsertionPoint(function))
             function.erase()
+
+    def prove(self, before: ir.Operation, after: ir.Operation, ctx: PassContext) -> None:
+        """Have the checker of `verify-dma` prove that nothing meets a transfer in flight."""
+        prove(after, ctx, addresses=False)
 
     def _overlap(self, body: ir.Block, sbuf: Limits, filled: float) -> dict[str, int]:
         limit = int(sbuf.capacity * filled)
