@@ -98,6 +98,16 @@ def test_emitted_ir_is_alone_on_standard_output(files: Path, capsys: pytest.Capt
     assert "DRAM traffic by cause" in captured.err
 
 
+def test_trace_executes_and_writes_the_timeline(files: Path, saved: Path) -> None:
+    trace = files / "trace.json"
+    assert main(["compile", str(files / "double.mlir"), "--target", "tiny", "--trace", str(trace)]) == 0
+    compiled = json.loads(trace.read_text())["traceEvents"]
+    assert {"vector", "dma queue 0"} <= {entry["args"].get("name") for entry in compiled}
+    np.savez(files / "x.npz", x=np.ones((4, 8), np.float32))
+    assert main(["run", str(saved), "--input", str(files / "x.npz"), "--trace", str(trace)]) == 0
+    assert len(json.loads(trace.read_text())["traceEvents"]) == len(compiled)
+
+
 def test_run_reads_and_writes_named_arrays(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x = np.arange(32, dtype=np.float32).reshape(4, 8)
     np.savez(saved.parent / "in.npz", x=x)

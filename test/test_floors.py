@@ -27,6 +27,7 @@ NEIGHBOURS = {
     ("dialects", "machine"),  # verifiers know the lane and size rules of the target
     ("analysis", "interp"),  # predicted and executed counts are values of the same type
     ("signature", "analysis"),  # reads the arguments of the one function
+    ("importers", "dialects"),  # files of IR with scans and scatters
     ("importers", "zoo"),  # a name of the zoo is a model argument
 }
 # library -> rooms that may import it; the others may not even inside a function
@@ -34,6 +35,7 @@ OWNERS = {
     "torch": {"importers", "zoo"},
     "transformers": {"zoo", "importers"},
     "islpy": {"poly"},
+    "ortools": {"passes"},
 }
 # rooms that must not need numpy and its like to be imported
 LIGHT = {"errors", "dialects", "machine", "pipeline", "driver", "passes"}

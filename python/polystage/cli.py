@@ -76,6 +76,7 @@ def _add_compile(commands: "Commands") -> None:
     add("--strategy", metavar="PASS=NAME", action="append", default=[], help="strategy of a pass (repeatable)")
     add("--dtype", choices=("f32", "bf16", "f16"), help="cast the model's floating-point tensors first")
     add("--check", action="store_true", help="execute and compare with PyTorch eager")
+    add("--trace", metavar="FILE.json", type=Path, help="execute and write the timeline for ui.perfetto.dev")
     add("--certify", action="store_true", help="prove every eliminated copy and print a line for each")
     add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
     add("--emit", metavar="LEVEL", choices=LEVELS, help=f"print the IR of a level: {', '.join(LEVELS)}")
@@ -92,6 +93,7 @@ def _add_run(commands: "Commands") -> None:
     add("--input", metavar="FILE.npz", type=Path, required=True, help="one array for each input, by its name")
     add("--output", metavar="FILE.npz", type=Path, help="where to write the outputs")
     add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
+    add("--trace", metavar="FILE.json", type=Path, help="write the timeline for ui.perfetto.dev")
     parser.set_defaults(command=_run)
 
 
@@ -108,9 +110,9 @@ def _compile(arguments: argparse.Namespace) -> int:
             dtype=arguments.dtype,
             on_stage=stage,
         )
-        if arguments.check:
+        if arguments.check or arguments.trace:
             stage("check")
-            compiled.check()
+            compiled.check(trace=arguments.trace)
         if arguments.output:
             stage("save")
             compiled.save(arguments.output)
@@ -171,7 +173,7 @@ def _run(arguments: argparse.Namespace) -> int:
         stage("load")
         compiled = api.load(arguments.directory)
         stage("execute")
-        outputs = compiled.run(storage.load_arrays(arguments.input))
+        outputs = compiled.run(storage.load_arrays(arguments.input), trace=arguments.trace)
     for name, array in outputs.items():
         print(f"{name}: {array.dtype} {'x'.join(map(str, array.shape))}")
     if arguments.output:

@@ -12,6 +12,7 @@ from polystage import loading, signature
 from polystage.errors import UserError
 from polystage.reference import Reference
 from polystage.report import measure
+from polystage.report import trace as traces
 from polystage.report.report import Check, Report
 from polystage.report.tolerance import UNIT_ROUNDOFF, difference, rounding_steps, tolerance
 from polystage.signature import Array, Binding, Signature
@@ -78,26 +79,38 @@ class Compiled:
             outputs = tuple(to_tensor(array) for array in outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Executes on named arrays, returns the outputs by name and puts what was executed into the report."""
-        return self._run(inputs, self.weights)
+    def run(self, inputs: Mapping[str, Array], *, trace: str | Path | None = None) -> dict[str, Array]:
+        """Executes on named arrays, returns the outputs by name and puts what was executed into the report.
 
-    def _run(self, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
+        ``trace`` is a file for the timeline, which Perfetto shows.
+        """
+        return self._run(inputs, self.weights, trace)
+
+    def _run(
+        self, inputs: Mapping[str, Array], weights: Mapping[str, Array], trace: str | Path | None
+    ) -> dict[str, Array]:
         self.signature.check_names(list(inputs))
         arrays = [_argument(binding, inputs, weights) for binding in self.signature.bindings]
         program = self.module("npu")
-        run = measure.execute(program, arrays, self.report.dram.compulsory)
+        if trace is not None:
+            traces.check(Path(trace))
+        run = measure.execute(program, arrays, trace is not None)
         self.report = measure.with_run(self.report, program, run)
+        if trace is not None:
+            traces.write(run.events, f"{self.report.model} on {self.report.target}", Path(trace))
         pairs = zip(self.signature.bindings, arrays, strict=True)
         return {binding.name: binding.give(array) for binding, array in pairs if binding.kind == "output"}
 
-    def check(self, *inputs: Any) -> Report:
-        """Executes, compares with the reference (on its example inputs when none are given), returns the report."""
+    def check(self, *inputs: Any, trace: str | Path | None = None) -> Report:
+        """Executes, compares with the reference (on its example inputs when none are given), returns the report.
+
+        ``trace`` is as for ``run``.
+        """
         if self._reference is None:
             raise UserError("nothing to compare with: this program came without its model or its example inputs")
         expected = self._reference.evaluate(inputs)
         weights = self.weights if expected.weights is None else self._loaded(expected.weights)
-        outputs = self._run(self.signature.by_position(expected.inputs), weights)
+        outputs = self._run(self.signature.by_position(expected.inputs), weights, trace)
         found = difference(list(outputs.values()), expected.outputs)
         steps = rounding_steps(self.module("affine"))
         limit = tolerance(self._narrowest(), steps, expected.eager_error)

@@ -120,6 +120,10 @@ class _Driver:
                 from polystage import dialects
 
                 dialects.register(context)
+            if "tm_tensor" in self.text:
+                from polystage.dialects import tm_tensor
+
+                tm_tensor.register(context)
             parts = split_parts(self.text) if settings.split else (Part(self.text),)
             outcomes = [self.part(part, plan, context) for part in parts]
         status = self.report(parts, outcomes)

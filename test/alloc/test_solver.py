@@ -128,12 +128,18 @@ def test_alignment_counts_in_the_demand() -> None:
     assert (outcome.demand, outcome.proved) == (13, True)
 
 
-def test_not_proved() -> None:
-    """The hole that different alignments leave is not in the bound, so this one is searched and not proved."""
-    outcome = solve(Problem(6, (Buffer("a", 0, 1, 3, 4), Buffer("b", 0, 1, 3, 5))))
+def test_the_hole_that_alignments_leave_is_proved_by_search() -> None:
+    problem = Problem(6, (Buffer("a", 0, 1, 3, 4), Buffer("b", 0, 1, 3, 5), Buffer("c", 1, 2, 6)))
+    outcome = solve(problem)
     assert isinstance(outcome, Infeasible)
-    assert not outcome.proved
-    assert str(outcome).startswith("needs with the packings tried 8 bytes, 6 are there, 2 too few")
+    assert (outcome.proof, outcome.irreducible, [buffer.name for buffer in outcome.blame]) == (
+        "search",
+        True,
+        ["a", "b"],
+    )
+    assert str(outcome) == (
+        "no packing exists; the smallest found needs 8 bytes, 6 are there, 2 too few; in each other's way: a (3), b (3)"
+    )
 
 
 @pytest.mark.parametrize(

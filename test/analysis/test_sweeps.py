@@ -3,9 +3,11 @@ from collections.abc import Sequence
 import pytest
 from sweeping import check, group, name_of, nests
 
-from polystage.analysis.groups import Tile
+from polystage.analysis.groups import Refused, Tile
+from polystage.analysis.nests import Nest
 from polystage.analysis.sweeps import Sweep, sweep
 from polystage.analysis.swept_nests import Level
+from polystage.analysis.windows import Window
 
 
 def swept(
@@ -15,16 +17,27 @@ def swept(
     sink: int | None = None,
     live_in: Sequence[str] = (),
 ) -> Sweep:
+    """The sweep of a group, executed and compared with program order."""
     found = sweep(group(program, *live_out, sink=sink, live_in=live_in), tiles)
     assert isinstance(found, Sweep), found
     check(found)
     return found
 
 
+def refused(program: Sequence[Nest], *live_out: str, tiles: Sequence[Tile], sink: int | None = None) -> str:
+    found = sweep(group(program, *live_out, sink=sink), tiles)
+    assert isinstance(found, Refused)
+    return found.reason
+
+
+def windows(found: Sweep) -> dict[str, Window]:
+    return {name_of(array): window for array, window in found.windows.items()}
+
+
 def conv_chain() -> list[Nest]:
-    """Two convolutions 3x3 with borders."""
+    """Two convolutions 3x3, with the border of the array between them."""
     return nests(
-        {"x": "2x10x10", "p": "2x10x10", "q": "2x8x8", "w": "2x2x3x3", "r": "2x6x6", "y": "2x8x8", "v": "2x2x3x3"},
+        {"x": "2x10x10", "p": "2x10x10", "q": "2x8x8", "w": "2x2x3x3", "y": "2x8x8", "v": "2x2x3x3"},
         "2x8x8: q[d0, d1, d2] =",
         "2x8x8x2x3x3: q[d0, d1, d2] += x[d3, d1 + d4, d2 + d5], w[d0, d3, d4, d5]",
         "2x8x8: p[d0, d1 + 1, d2 + 1] = q[d0, d1, d2]",
@@ -37,11 +50,253 @@ def conv_chain() -> list[Nest]:
     )
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 def test_rows_of_a_chain_of_convolutions_slide(size: int) -> None:
     found = swept(conv_chain(), "y", tiles=[Tile(1, size)])
+    held = windows(found)
     assert found.repeated == 0
-    windows = {name_of(array): window for array, window in found.windows.items()}
-    if size < 3:
-        assert windows["p"].extents == (2, size + 2, 10)
-        assert windows["p"].level == Level.STEP
+    assert found.loaded(held["x"].array) == 2 * 10 * 10
+    if size < 8:
+        assert held["p"].extents == (2, size + 2, 10)
+        assert (held["p"].level, held["p"].sliding) == (Level.STEP, 1)
+        assert (held["w"].level, held["w"].sliding) == (Level.BEFORE, None)
+
+
+@pytest.mark.parametrize("live_out", [("y", "p"), ("y", "q"), ("y", "p", "q")])
+@pytest.mark.parametrize("tiles", [[Tile(1, 2)], [Tile(2, 4), Tile(1, 3)], [Tile(1, 3), Tile(2, 2)]])
+def test_what_lives_on_is_made_completely(live_out: tuple[str, ...], tiles: list[Tile]) -> None:
+    found = swept(conv_chain(), *live_out, tiles=tiles)
+    assert found.stored(windows(found)["y"].array) == 2 * 8 * 8
+
+
+def test_the_halo_along_the_outer_loop_is_made_again() -> None:
+    found = swept(conv_chain(), "y", tiles=[Tile(2, 4), Tile(1, 2)])
+    columns = 5 + 5  # of the 8 that there are, in two sweeps
+    assert found.iterations(1) == 2 * 8 * columns * 2 * 9
+    assert found.repeated == 2 * 8 * 2 * (1 + 2 * 9 + 1) + 2 * (2 + 2)
+    assert windows(found)["p"].extents == (2, 4, 6)
+
+
+def test_the_next_convolution_may_be_tiled_by_what_it_sums() -> None:
+    found = swept(conv_chain(), "y", tiles=[Tile(3, 1)])
+    assert windows(found)["y"].level == Level.BEFORE
+    assert windows(found)["q"].extents == (1, 8, 8)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("live_out", [("y",), ("y", "a")])
+def test_strides_and_pools(size: int, live_out: tuple[str, ...]) -> None:
+    program = nests(
+        {"x": "20", "w": "3", "a": "18", "b": "9", "y": "4"},
+        "18: a[d0] =",
+        "18x3: a[d0] += x[d0 + d1], w[d1]",
+        "9: b[d0] =",
+        "9x2: b[d0] += a[2 * d0 + d1]",
+        "4: y[d0] =",
+        "4: y[d0] = b[2 * d0]",
+    )
+    found = swept(program, *live_out, tiles=[Tile(0, size)])
+    assert found.iterations(0) == (18 if "a" in live_out else 4 * 2 if size == 1 else found.iterations(0))
+
+
+@pytest.mark.parametrize("size", [1, 3, 4])
+def test_dilated_convolutions_keep_what_they_look_back_at(size: int) -> None:
+    program = nests(
+        {"x": "2x16", "a": "2x20", "b": "2x24", "y": "2x16", "w": "2x2x3"},
+        "2x4: a[d0, d1] =",
+        "2x16: a[d0, d1 + 4] = x[d0, d1]",
+        "2x8: b[d0, d1] =",
+        "2x16: b[d0, d1 + 8] =",
+        "2x16x2x3: b[d0, d1 + 8] += a[d2, d1 + 2 * d3], w[d0, d2, d3]",
+        "2x16: y[d0, d1] =",
+        "2x16x2x3: y[d0, d1] += b[d2, d1 + 4 * d3], w[d0, d2, d3]",
+    )
+    found = swept(program, "y", tiles=[Tile(1, size)])
+    assert windows(found)["a"].extents == (2, size + 4)
+    assert windows(found)["b"].extents == (2, size + 8)
+    assert found.repeated == 0
+
+
+def matmuls() -> list[Nest]:
+    return nests(
+        {"x": "6x5", "w": "5x8", "h": "6x8", "g": "6x8", "v": "8x4", "y": "6x4"},
+        "6x8: h[d0, d1] =",
+        "6x8x5: h[d0, d1] += x[d0, d2], w[d2, d1]",
+        "6x8: g[d0, d1] = h[d0, d1]",
+        "6x4: y[d0, d1] =",
+        "6x4x8: y[d0, d1] += g[d0, d2], v[d2, d1]",
+    )
+
+
+def test_a_tiled_reduction_keeps_its_sums_and_streams_its_operands() -> None:
+    found = swept(matmuls(), "y", tiles=[Tile(2, 2)])
+    held = windows(found)
+    assert held["y"].extents == (6, 4) and held["y"].level == Level.BEFORE
+    assert held["g"].extents == (6, 2) and held["w"].extents == (5, 2) and held["v"].extents == (2, 4)
+    assert held["x"].extents == (6, 5) and held["x"].level == Level.BEFORE
+    assert found.loaded(held["w"].array) == 40 and found.stored(held["y"].array) == 24
+
+
+def test_rows_outside_and_a_reduction_inside() -> None:
+    found = swept(matmuls(), "y", tiles=[Tile(0, 3), Tile(2, 2)])
+    held = windows(found)
+    assert held["y"].level == Level.OUTER and held["y"].extents == (3, 4)
+    assert found.repeated == 0
+    assert found.loaded(held["w"].array) == 2 * 40
+    assert found.loaded(held["x"].array) == 30
+
+
+def test_a_reduction_outside_goes_on_with_its_sums() -> None:
+    found = swept(matmuls(), "y", tiles=[Tile(2, 4), Tile(0, 2)])
+    assert windows(found)["y"].level == Level.BEFORE
+    assert found.repeated == 0
+
+
+def test_columns_outside_make_the_rows_again() -> None:
+    found = swept(matmuls(), "y", tiles=[Tile(1, 2), Tile(0, 2)])
+    assert found.iterations(1) == 2 * 6 * 8 * 5
+
+
+def attention() -> list[Nest]:
+    """Two heads of three channels over four tokens."""
+    shapes = {name: "4x6" for name in ("x", "q", "k", "v")} | {name: "6x6" for name in ("wq", "wk", "wv")}
+    projections = [
+        line
+        for name in "qkv"
+        for line in (f"4x6: {name}[d0, d1] =", f"4x6x6: {name}[d0, d1] += x[d0, d2], w{name}[d2, d1]")
+    ]
+    return nests(
+        shapes | {"s": "2x4x4", "z": "2x4", "p": "2x4x4", "o": "2x4x3"},
+        *projections,
+        "2x4x4: s[d0, d1, d2] =",
+        "2x4x4x3: s[d0, d1, d2] += q[d1, 3 * d0 + d3], k[d2, 3 * d0 + d3]",
+        "2x4: z[d0, d1] =",
+        "2x4x4: z[d0, d1] += s[d0, d1, d2]",
+        "2x4x4: p[d0, d1, d2] = s[d0, d1, d2], z[d0, d1]",
+        "2x4x3: o[d0, d1, d2] =",
+        "2x4x3x4: o[d0, d1, d2] += p[d0, d1, d3], v[d3, 3 * d0 + d2]",
+    )
+
+
+def test_heads_outside_and_rows_inside() -> None:
+    found = swept(attention(), "o", tiles=[Tile(0, 1), Tile(1, 2)])
+    held = windows(found)
+    assert found.repeated == 0
+    assert held["k"].level == Level.OUTER and held["k"].extents == (4, 3)
+    assert held["s"].level == Level.STEP and held["s"].extents == (1, 2, 4)
+    assert held["q"].extents == (2, 3)
+    assert held["x"].level == Level.BEFORE
+
+
+def test_heads_alone() -> None:
+    found = swept(attention(), "o", "k", tiles=[Tile(0, 1)])
+    assert found.repeated == 0
+    assert windows(found)["s"].extents == (1, 4, 4)
+
+
+def test_concat_of_two_producers() -> None:
+    program = nests(
+        {"a": "3x8", "b": "2x8", "c": "5x8", "y": "5x6"},
+        "3x8: c[d0, d1] = a[d0, d1]",
+        "2x8: c[d0 + 3, d1] = b[d0, d1]",
+        "5x6: y[d0, d1] =",
+        "5x6x3: y[d0, d1] += c[d0, d1 + d2]",
+    )
+    by_columns = swept(program, "y", tiles=[Tile(1, 2)])
+    assert windows(by_columns)["c"].extents == (5, 4)
+    by_rows = swept(program, "y", tiles=[Tile(0, 2)])
+    assert windows(by_rows)["a"].extents == (2, 8)
+    swept(program, "y", "c", tiles=[Tile(0, 2)])
+    swept(program, "y", "c", tiles=[Tile(0, 2), Tile(1, 4)])
+
+
+def test_a_residual_waits_for_its_join() -> None:
+    program = nests(
+        {"x": "12", "a": "12", "b": "10", "c": "8", "y": "8", "w": "3"},
+        "12: a[d0] = x[d0]",
+        "10: b[d0] =",
+        "10x3: b[d0] += a[d0 + d1], w[d1]",
+        "8: c[d0] =",
+        "8x3: c[d0] += b[d0 + d1], w[d1]",
+        "8: y[d0] = c[d0], a[d0 + 2]",
+    )
+    found = swept(program, "y", tiles=[Tile(0, 2)])
+    assert windows(found)["a"].extents == (6,)
+    assert found.repeated == 0
+
+
+def test_arrays_that_grow_slide_for_each_writer() -> None:
+    program = nests(
+        {"x": "2x10", "b": "6x10", "y": "6x6", "w": "2x4x3"},
+        "6x10: b[d0, d1] =",
+        "2x10: b[d0, d1] = x[d0, d1]",
+        "2x8x2x3: b[d0 + 2, d1 + 1] += b[d2, d1 + d3], w[d0, d2, d3]",
+        "2x6x4x3: b[d0 + 4, d1 + 2] += b[d2, d1 + 1 + d3], w[d0, d2, d3]",
+        "6x6: y[d0, d1] = b[d0, d1 + 2]",
+    )
+    found = swept(program, "y", tiles=[Tile(1, 1)])
+    assert found.repeated == 0
+    assert windows(found)["b"].extents == (6, 5)
+    swept(program, "y", "b", tiles=[Tile(1, 2)])
+
+
+def test_upsampling_makes_whole_blocks() -> None:
+    program = nests(
+        {"x": "6", "t": "12", "p": "14", "y": "12", "w": "3"},
+        "6: p[2 * d0 + 1] = x[d0]",
+        "6x2: p[2 * d0 + d1 + 1] = t[d0 + 6 * d1]",
+        "1: p[0] =",
+        "1: p[13] =",
+        "12: y[d0] =",
+        "12x3: y[d0] += p[d0 + d1], w[d1]",
+    )
+    for size in (1, 2, 3, 5):
+        found = swept(program, "y", tiles=[Tile(0, size)])
+        assert found.repeated == 0
+        swept(program, "y", "p", tiles=[Tile(0, size)])
+
+
+def side_results() -> list[Nest]:
+    """Two layers of a stack of gated convolutions: the second does not need the skip sums of the first."""
+    return nests(
+        {
+            "x": "2x8",
+            "a": "2x10",
+            "g": "2x8",
+            "s": "3x8",
+            "b": "2x12",
+            "h": "2x8",
+            "r": "3x8",
+            "w": "2x2x3",
+            "v": "3x2",
+        },
+        "2x2: a[d0, d1] =",
+        "2x8: a[d0, d1 + 2] = x[d0, d1]",
+        "2x8: g[d0, d1] =",
+        "2x8x2x3: g[d0, d1] += a[d2, d1 + d3], w[d0, d2, d3]",
+        "2x8: b[d0, d1 + 4] = a[d0, d1 + 2], g[d0, d1]",
+        "3x8: s[d0, d1] =",
+        "3x8x2: s[d0, d1] += g[d2, d1], v[d0, d2]",
+        "2x4: b[d0, d1] =",
+        "2x8: h[d0, d1] =",
+        "2x8x2x3: h[d0, d1] += b[d2, d1 + 2 * d3], w[d0, d2, d3]",
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_side_results_are_made_as_far_as_their_operands_are(size: int) -> None:
+    found = swept(side_results(), "h", "s", "b", tiles=[Tile(1, size)])
+    held = windows(found)
+    assert held["s"].extents == (3, size) and held["g"].extents[1] <= size
+    assert found.repeated == 0
+    both = swept(side_results(), "b", "s", sink=4, tiles=[Tile(1, size)], live_in=["b"])
+    assert windows(both)["s"].extents == (3, size)
+
+
+def test_several_results_of_one_input() -> None:
+    program = attention()[:6]
+    found = swept(program, "q", "k", "v", tiles=[Tile(0, 1)])
+    held = windows(found)
+    assert held["x"].extents == (1, 6) and held["q"].extents == (1, 6) and held["k"].extents == (1, 6)
+    across = swept(program, "q", "k", "v", tiles=[Tile(0, 2), Tile(1, 3)])
+    assert across.iterations(1) >= 4 * 6 * 6

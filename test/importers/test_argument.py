@@ -9,6 +9,18 @@ from torch import nn
 from polystage.errors import UserError
 from polystage.importers import import_file, load_model_argument
 
+SCAN = """
+func.func @main(%x: tensor<6xf32>, %init: tensor<6xf32>, %zero: tensor<f32>) -> tensor<6xf32> {
+  %y:2 = tm_tensor.scan dimension(0) inclusive(true)
+      ins(%x : tensor<6xf32>) outs(%init, %zero : tensor<6xf32>, tensor<f32>) {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    tm_tensor.yield %s : f32
+  } -> tensor<6xf32>, tensor<f32>
+  return %y#0 : tensor<6xf32>
+}
+"""
+
 MODEL_FILE = """
 import torch
 from neighbour import WIDTH
@@ -140,6 +152,11 @@ def test_mlir_text_refused(folder: Path, before: str, after: str, error: str) ->
     with pytest.raises(UserError) as refusal:
         import_file(folder / "sum.mlir")
     assert error in str(refusal.value)
+
+
+def test_scans_in_mlir_text(tmp_path: Path) -> None:
+    (tmp_path / "scan.mlir").write_text(SCAN)
+    assert "tm_tensor.scan" in str(import_file(tmp_path / "scan.mlir").module)
 
 
 def test_dtype_of_a_file_is_fixed(folder: Path) -> None:

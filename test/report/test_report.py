@@ -9,6 +9,7 @@ from rich.console import Console
 from polystage.errors import UserError
 from polystage.report import table
 from polystage.report.report import (
+    Bounds,
     Check,
     CompileSeconds,
     Copies,
@@ -33,14 +34,23 @@ COMPILED = Report(
     copies=Copies(found=20, eliminated=0, bytes_found=12_000_000, bytes_eliminated=0),
     relayout=Relayout(count=0, bytes=0),
     dram=Dram(400_000_000, 100_000_000, 500_000_000, 48_000_000, 10.42, {"load": 400_000_000, "store": 100_000_000}),
+    bounds=Bounds(48_000_000, 52_000_000, "t7", 9.62, 2000.0, 191.0),
     onchip=Onchip({"tensor": 10**9, "dma": 8 * 10**8}),
     instructions=Instructions({"matmul": 12_000, "dma_start": 40_000}),
     predicted=Moved(dram=500_000_000, onchip=1_800_000_000),
     compile_seconds=CompileSeconds({"torch_export": 1.2, "import": 0.1}, 1.3),
 )
-RUN = COMPILED.with_run(
-    COMPILED.predicted, True, Time(12345.6, 2000.0, 170.0, {"tensor": 2100.0, "dma": 9000.0}), RunSeconds(3.2, 0.05)
+TIME = Time(
+    modelled_us=12345.6,
+    compute_bound_us=2000.0,
+    dram_bound_us=191.0,
+    over_bound=6.17,
+    exposed_dma_us=8500.0,
+    busy_us_by_engine={"tensor": 2100.0, "dma": 9000.0},
+    utilisation_by_engine={"tensor": 0.17, "dma": 0.73},
+    lanes_by_engine={"tensor": 0.88},
 )
+RUN = COMPILED.with_run(COMPILED.predicted, True, TIME, RunSeconds(3.2, 0.05))
 
 # The keys that issue 2 promises to scripts that read the JSON.
 KEYS = {
@@ -56,7 +66,8 @@ KEYS = {
     "instructions": {"by_op"},
     "predicted": {"dram", "onchip"},
     "executed": {"dram", "onchip"},
-    "time": {"modelled_us", "compute_bound_us", "dram_bound_us"},
+    "bounds": {"compulsory_bytes", "communication_bytes", "ratio", "compute_us", "dram_us"},
+    "time": {"modelled_us", "compute_bound_us", "dram_bound_us", "exposed_dma_us", "lanes_by_engine"},
     "compile_seconds": {"by_stage", "total"},
     "check": {"passed", "max_abs_error", "max_rel_error", "tolerance"},
 }
@@ -98,14 +109,26 @@ def test_missing_folder_is_a_user_error(tmp_path: Path) -> None:
 
 def test_table_shows_the_figures_that_matter() -> None:
     text = _text(replace(RUN, check=Check(True, 1e-6, 2e-6, 6e-5)))
-    for figure in ("1.81 G", "500 MB", "10.42x", "3 MiB of 24 MiB (12%)", "40,000", "12.35 ms"):
+    for figure in (
+        "1.81 G",
+        "500 MB",
+        "10.42x",
+        "3 MiB of 24 MiB (12%)",
+        "40,000",
+        "12.35 ms",
+        "52.0 MB at t7",
+        "9.62x",
+    ):
         assert figure in text
+    assert "time on the target, 6.17x its bound" in text
+    assert "17%, 88% lanes" in text
+    assert "8.50 ms" in text
     assert "✔ predicted bytes == executed bytes: DRAM 500,000,000, on chip 1,800,000,000" in text
     assert "✔ outputs agree with PyTorch eager" in text
 
 
 def test_table_marks_what_failed() -> None:
-    wrong = COMPILED.with_run(Moved(1, 2), False, Time(1.0, 1.0, 1.0, {}), RunSeconds(1.0))
+    wrong = COMPILED.with_run(Moved(1, 2), False, TIME, RunSeconds(1.0))
     text = _text(replace(wrong, check=Check(False, 1.0, 0.5, 6e-5)))
     assert "✘ predicted bytes != executed bytes: DRAM 500,000,000 predicted, 1 executed" in text
     assert "✘ outputs disagree with PyTorch eager" in text

@@ -9,7 +9,8 @@ from polystage.alloc.problem import (
     solution_from_csv,
     to_csv,
 )
-from polystage.alloc.solver import solve
+from polystage.alloc.restarts import Switches
+from polystage.alloc.solver import Solver, solve
 from polystage.alloc.validator import Violation, validate
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Infeasible",
     "Problem",
     "Solution",
+    "Solver",
+    "Switches",
     "Violation",
     "problem_from_csv",
     "solution_from_csv",

@@ -1,150 +1,103 @@
-"""Best-fit packing over a fixed list of orders: deterministic, and enough for programs whose pressure is not extreme.
+"""A packing at a capacity: cheap attempts first, then the exact search, and a set to blame when both fail."""
 
-Each attempt places the buffers one by one, pinned ones first, into the lowest or the tightest gap between those that
-are placed and live at the same time. The first packing within capacity is the answer. An attempt takes time linear in
-the number of pairs of buffers that are live together, but for sorting.
-"""
-
-import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import gcd
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from polystage.alloc.best_fit import Packing, best_fit
+from polystage.alloc.blame import Blame, deletion_filter
+from polystage.alloc.blocks import Block, blocks, check_pins
+from polystage.alloc.load import Moment, fullest
 from polystage.alloc.problem import Buffer, Infeasible, Problem, Solution
-from polystage.errors import UserError
+from polystage.alloc.restarts import Result, Switches, restarts
+from polystage.alloc.sections import instance_of
 
-
-def solve(problem: Problem) -> Solution | Infeasible:
-    """Offsets for every buffer, or why there are none; ``Infeasible.proved`` says whether none can exist.
-
-    Raises UserError when a pin by itself is impossible: beyond capacity, or on top of another.
-    """
-    buffers = problem.buffers
-    moment = _fullest(buffers)
-    if moment.demand > problem.capacity:
-        return Infeasible(moment.demand, problem.capacity, moment.time, moment.live, proved=True)
-    neighbours = _neighbours(buffers)
-    _check_pins(problem, neighbours)
-    best, peak = [0] * len(buffers), 0
-    for attempt, offsets in enumerate(_attempts(buffers, neighbours)):
-        height = max((offset + buffer.size for offset, buffer in zip(offsets, buffers, strict=True)), default=0)
-        if attempt == 0 or height < peak:
-            best, peak = offsets, height
-        if peak <= problem.capacity:
-            names = (buffer.name for buffer in buffers)
-            return Solution(MappingProxyType(dict(zip(names, best, strict=True))))
-    return Infeasible(peak, problem.capacity, moment.time, moment.live, proved=False)
+_LARGE = 500  # items and sections together; a node takes longer in proportion, so larger problems get fewer
+_BLAME_SHARE = 2  # the set to blame is looked for with this part of the nodes
 
 
 @dataclass(frozen=True)
-class _Moment:
-    """The buffers live at ``time``; no packing of them takes fewer than ``demand`` bytes."""
+class Solver:
+    """How to look for a packing; the same solver answers the same problem in the same way.
 
-    time: int
-    live: tuple[Buffer, ...]
-    demand: int
+    ``nodes`` bounds the placements and skips of all attempts of the exact search together, for problems of up to some
+    hundred buffers (about 30 to 200 microseconds each); larger problems get fewer. ``best_fit`` and ``search`` are the
+    two methods, ``switches`` what the search uses; ``blame`` is whether an irreducible set is looked for when both
+    fail.
+    """
 
+    seed: int = 0
+    nodes: int = 20_000
+    best_fit: bool = True
+    search: bool = True
+    blame: bool = True
+    switches: Switches = field(default_factory=Switches)
 
-def _fullest(buffers: Sequence[Buffer]) -> _Moment:
-    """The moment of greatest demand. Sizes count in units of the common alignment, but for the topmost buffer's."""
-    real = [buffer for buffer in buffers if buffer.size and buffer.lower < buffer.upper]
-    unit = gcd(*(buffer.alignment for buffer in real)) or 1
-    rounded = {buffer.name: -(-buffer.size // unit) * unit for buffer in real}
-    changes = [(buffer.lower, 1, buffer.name) for buffer in real] + [(buffer.upper, 0, buffer.name) for buffer in real]
-    total = most = time = 0
-    for at, starts, name in sorted(changes):
-        total += rounded[name] if starts else -rounded[name]
-        if total > most:
-            most, time = total, at
-    live = tuple(buffer for buffer in real if buffer.lower <= time < buffer.upper)
-    padding = max((rounded[buffer.name] - buffer.size for buffer in live), default=0)
-    return _Moment(time, live, most - padding)
+    def solve(self, problem: Problem) -> Solution | Infeasible:
+        """Offsets for every buffer, or why there are none; ``Infeasible.proved`` says whether none can exist.
 
+        Raises UserError when a pin by itself is impossible: beyond capacity, or on top of another.
+        """
+        found = blocks(problem)
+        moment = fullest(problem.buffers)
+        if moment.demand > problem.capacity:
+            blame = moment.irreducible(problem.capacity)
+            live = moment.live
+            return Infeasible(moment.demand, problem.capacity, moment.time, live, "load", blame, irreducible=True)
+        check_pins(found)
+        packing = best_fit(found, problem.capacity, attempts=None if self.best_fit else 1)
+        if packing.height <= problem.capacity:
+            return _solution(problem, found, packing.offsets)
+        result, unit = self._search(found, problem.capacity, self.nodes if self.search else 0)
+        if result.outcome == "packed":
+            return _solution(problem, found, [offset * unit for offset in result.offsets])
+        return self._infeasible(problem, found, moment, packing, proved=result.outcome == "exhausted")
 
-def _neighbours(buffers: Sequence[Buffer]) -> list[list[int]]:
-    """For every buffer the positions of those that are live with it at some time."""
-    result: list[list[int]] = [[] for _ in buffers]
-    live: dict[int, None] = {}
-    expiry: list[tuple[int, int]] = []
-    for i in sorted(range(len(buffers)), key=lambda i: buffers[i].lower):
-        buffer = buffers[i]
-        if not buffer.size or buffer.lower == buffer.upper:
-            continue
-        while expiry and expiry[0][0] <= buffer.lower:
-            del live[heapq.heappop(expiry)[1]]
-        for other in live:
-            result[other].append(i)
-        result[i] = list(live)
-        live[i] = None
-        heapq.heappush(expiry, (buffer.upper, i))
-    return result
+    def _search(self, found: Sequence[Block], capacity: int, nodes: int) -> tuple[Result, int]:
+        """The exact search in at most ``nodes``, and the bytes of its unit."""
+        instance, unit = instance_of(found, capacity)
+        bound = nodes * _LARGE // max(_LARGE, len(instance.items) + len(instance.covers))
+        return restarts(instance, self.switches, self.seed, bound), unit
 
+    def _infeasible(
+        self, problem: Problem, found: Sequence[Block], moment: Moment, packing: Packing, *, proved: bool
+    ) -> Infeasible:
+        blame = self._blame(problem.capacity, found, proved=proved) if self.blame else Blame(tuple(found), False)
+        buffers = tuple(buffer for block in blame.blocks for buffer in block.members)
+        proof = "search" if proved else None
+        return Infeasible(packing.height, problem.capacity, moment.time, moment.live, proof, buffers, blame.irreducible)
 
-def _check_pins(problem: Problem, neighbours: Sequence[Sequence[int]]) -> None:
-    for i, buffer in enumerate(problem.buffers):
-        if buffer.pin is None:
-            continue
-        if buffer.pin + buffer.size > problem.capacity:
-            raise UserError(
-                f"buffer {buffer.name} is pinned at {buffer.pin} and ends at {buffer.pin + buffer.size}, "
-                f"beyond the capacity of {problem.capacity} bytes"
-            )
-        for other in (problem.buffers[j] for j in neighbours[i]):
-            if other.pin is not None and other.pin <= buffer.pin < other.pin + other.size:
-                raise UserError(f"buffers {other.name} and {buffer.name} are live together and pinned on each other")
+    def _blame(self, capacity: int, found: Sequence[Block], *, proved: bool) -> Blame:
+        """What cannot be packed even alone: by proof, or as far as a few attempts on each set can tell."""
+        left = self.nodes // _BLAME_SHARE
 
+        def fails(rest: Sequence[Block]) -> bool | None:
+            nonlocal left
+            if left <= 0:
+                return None
+            if fullest(_buffers(rest)).demand > capacity:
+                return True
+            if best_fit(rest, capacity).height <= capacity:
+                return False
+            result, _ = self._search(rest, capacity, min(left, left if proved else 4 * len(rest)))
+            left -= max(1, result.nodes)
+            return result.outcome == "exhausted" or (result.outcome == "stopped" and not proved)
 
-def _attempts(buffers: Sequence[Buffer], neighbours: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Packings of all buffers, one per order and way to choose a gap, none twice for the same order."""
-    tried = set[tuple[int, ...]]()
-    for order in _orders(buffers, neighbours):
-        if order not in tried:
-            tried.add(order)
-            yield _pack(buffers, order, neighbours, tightest=False)
-            yield _pack(buffers, order, neighbours, tightest=True)
-
-
-def _orders(buffers: Sequence[Buffer], neighbours: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
-    """Program order, then by size, area, lifetime, contention and their product, greatest first; pins lead."""
-    contention = [sum(buffers[j].size for j in near) + buffers[i].size for i, near in enumerate(neighbours)]
-    life = [buffer.upper - buffer.lower for buffer in buffers]
-    keys = [
-        [(buffer.lower, -buffer.size) for buffer in buffers],
-        [(-buffer.size, -life[i]) for i, buffer in enumerate(buffers)],
-        [(-buffer.size * life[i], -buffer.size) for i, buffer in enumerate(buffers)],
-        [(-life[i], -buffer.size) for i, buffer in enumerate(buffers)],
-        [(-contention[i], -buffer.size) for i, buffer in enumerate(buffers)],
-        [(-contention[i] * buffer.size, -life[i]) for i, buffer in enumerate(buffers)],
-    ]
-    pinned = [buffer.pin is None for buffer in buffers]
-    for key in keys:
-        yield tuple(sorted(range(len(buffers)), key=lambda i: (pinned[i], key[i], i)))
+        return deletion_filter(found, fails)
 
 
-def _pack(
-    buffers: Sequence[Buffer], order: Sequence[int], neighbours: Sequence[Sequence[int]], *, tightest: bool
-) -> list[int]:
-    """Offsets of all buffers, placed in that order."""
-    offsets = [-1] * len(buffers)
-    for i in order:
-        pin = buffers[i].pin
-        if pin is not None:
-            offsets[i] = pin
-            continue
-        taken = sorted((offsets[j], offsets[j] + buffers[j].size) for j in neighbours[i] if offsets[j] >= 0)
-        offsets[i] = _place(buffers[i], taken, tightest=tightest)
-    return offsets
+def solve(problem: Problem, solver: Solver | None = None) -> Solution | Infeasible:
+    """:meth:`Solver.solve` of ``solver``, by default one that takes about a second to give up."""
+    return (solver or Solver()).solve(problem)
 
 
-def _place(buffer: Buffer, taken: Sequence[tuple[int, int]], *, tightest: bool) -> int:
-    """The lowest legal offset, or the one whose gap leaves least; above everything when no gap is wide enough."""
-    floor, found, least = 0, -1, 0
-    for start, end in taken:
-        left = start - floor - buffer.size
-        if left >= 0 and (found < 0 or left < least):
-            found, least = floor, left
-            if not tightest:
-                return found
-        floor = max(floor, -(-end // buffer.alignment) * buffer.alignment)
-    return found if found >= 0 else floor
+def _buffers(found: Sequence[Block]) -> tuple[Buffer, ...]:
+    return tuple(buffer for block in found for buffer in block.members)
+
+
+def _solution(problem: Problem, found: Sequence[Block], offsets: Sequence[int]) -> Solution:
+    """Offsets of all buffers; those that take no space lie at their pins or at 0."""
+    chosen = {buffer.name: buffer.pin or 0 for buffer in problem.buffers}
+    for block, offset in zip(found, offsets, strict=True):
+        chosen.update((member.name, offset) for member in block.members)
+    return Solution(MappingProxyType(chosen))

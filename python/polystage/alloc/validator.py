@@ -6,7 +6,7 @@ from typing import Literal
 
 from polystage.alloc.problem import Buffer, Problem, Solution
 
-Law = Literal["missing", "alignment", "pin", "capacity", "overlap"]
+Law = Literal["missing", "alignment", "pin", "reuse", "capacity", "overlap"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ def _single(problem: Problem, solution: Solution) -> Iterator[Violation]:
             yield Violation("alignment", f"buffer {buffer.name} is at {offset}, no multiple of {buffer.alignment}")
         if buffer.pin is not None and offset != buffer.pin:
             yield Violation("pin", f"buffer {buffer.name} is at {offset}, pinned at {buffer.pin}")
+        if buffer.reuses is not None and offset != solution.offsets.get(buffer.reuses, offset):
+            where = solution.offsets[buffer.reuses]
+            yield Violation(
+                "reuse", f"buffer {buffer.name} is at {offset}, {buffer.reuses}, which it reuses, at {where}"
+            )
         if offset < 0 or offset + buffer.size > problem.capacity:
             place = f"[{offset}, {offset + buffer.size})"
             yield Violation("capacity", f"buffer {buffer.name} lies at {place}, outside [0, {problem.capacity})")
@@ -48,6 +53,8 @@ def _overlaps(problem: Problem, solution: Solution) -> Iterator[Violation]:
         live = [other for other in live if other.upper > buffer.lower]
         start = solution.offsets[buffer.name]
         for other in live:
+            if buffer.reuses == other.name:
+                continue
             begin = solution.offsets[other.name]
             if buffer.overlaps(other) and start < begin + other.size and begin < start + buffer.size:
                 yield Violation(

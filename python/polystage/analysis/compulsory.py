@@ -58,7 +58,18 @@ def compulsory(module: ir.Operation) -> Compulsory:
 
 def macs(module: ir.Operation) -> int:
     """Multiply-accumulates: iterations of the nests that sum products of two loads (casts apart) into one array."""
-    return sum(poly.count(s.domain) for s in poly.statements(main_function(module)) if _is_contraction(s))
+    return sum(macs_by_element(module).values())
+
+
+def macs_by_element(module: ir.Operation) -> dict[str, int]:
+    """Multiply-accumulates by the element type of the factors, of the wider one where they differ."""
+    totals: dict[str, int] = {}
+    for statement in poly.statements(main_function(module)):
+        factors = _factors(statement)
+        if factors:
+            element = max(factors, key=lambda factor: npu.element_bytes(factor.type)).type
+            totals[str(element)] = totals.get(str(element), 0) + poly.count(statement.domain)
+    return totals
 
 
 def nest_count(module: ir.Operation) -> int:
@@ -111,21 +122,25 @@ def _dimensions_of_indices(statement: poly.Statement, read: poly.Reference) -> f
     return frozenset(selecting) & frozenset(statement.domain.names)
 
 
-def _is_contraction(statement: poly.Statement) -> bool:
-    """Whether the one store adds a product of two loads to the element that it overwrites."""
+def _factors(statement: poly.Statement) -> tuple[ir.Value, ...]:
+    """The two loads whose product the one store adds to the element that it overwrites; empty if it does not."""
     if len(statement.writes) != 1:
-        return False
+        return ()
     (write,) = statement.writes
     loads: dict[ir.Value, poly.Access] = {read.op.results[0]: read.access for read in statement.reads}
     total = producer(before_casts(write.op.operands[0]))
     if total is None or total.name not in _SUMS:
-        return False
+        return ()
     left, right = (before_casts(value) for value in total.operands)
-    return any(
-        accumulator in loads and poly.equal(loads[accumulator], write.access) and _is_product(producer(term), loads)
-        for accumulator, term in ((left, right), (right, left))
-    )
+    for accumulator, term in ((left, right), (right, left)):
+        factors = _product(producer(term), loads)
+        if factors and accumulator in loads and poly.equal(loads[accumulator], write.access):
+            return factors
+    return ()
 
 
-def _is_product(op: ir.Operation | None, loads: Mapping[ir.Value, poly.Access]) -> bool:
-    return op is not None and op.name in _PRODUCTS and all(before_casts(factor) in loads for factor in op.operands)
+def _product(op: ir.Operation | None, loads: Mapping[ir.Value, poly.Access]) -> tuple[ir.Value, ...]:
+    if op is None or op.name not in _PRODUCTS:
+        return ()
+    factors = tuple([before_casts(factor) for factor in op.operands])
+    return factors if all(factor in loads for factor in factors) else ()

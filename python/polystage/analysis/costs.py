@@ -35,9 +35,16 @@ def engine_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine:
     reduced = prod(sizes[d] for d in nest.reduced if d != chosen.lane)
     instructions = blocks * max(1, len(nest.nodes) - len(nest.loads)) * (reduced if chosen.kind == "fold" else 1)
     operands = 2 if chosen.kind == "fold" or (chosen.kind == "reduce" and not reads_directly(nest)) else 1
-    vector, matrix = machine.vector, machine.matrix
-    across = matrix.min_cycles / matrix.clock_ghz if chosen.lane in nest.reduced else 0.0
+    vector = machine.vector
+    across = _across_ns(nest, sizes, machine) if chosen.lane in nest.reduced else 0.0
     return (steps * operands + instructions * vector.fixed_cycles) / vector.clock_ghz + across
+
+
+def _across_ns(nest: Nest, sizes: Sequence[int], machine: Machine) -> float:
+    """Time of summing over lanes: a product of the partial sums, one column each, with ones; then it is copied."""
+    matrix, kept = machine.matrix, prod(sizes[d] for d in nest.parallel)
+    columns = max(kept, matrix.min_cycles) * matrix.cycle_factor.get("f32", 1.0)
+    return (columns + matrix.stationary_load_cycles) / matrix.clock_ghz + kept / machine.vector.clock_ghz
 
 
 def reads_directly(nest: Nest) -> bool:
@@ -64,8 +71,17 @@ def _matrix_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine
     node = nest.nodes[product.lhs]
     assert isinstance(node, Load)
     cycles = passes * (columns * machine.cycle_factor(str(node.type)) + instructions * matrix.stationary_load_cycles)
-    drains = prod(sizes[d] for d in nest.parallel) / max(1, min(rows, machine.lanes))
-    return cycles / matrix.clock_ghz + 2 * drains / machine.vector.clock_ghz
+    blocks = ceil(rows / min(machine.lanes, matrix.columns))
+    boxes = prod(sizes[d] for d in nest.parallel) // (rows * moved) * blocks
+    drained = boxes * (2 * moved + instructions * machine.vector.fixed_cycles)
+    return cycles / matrix.clock_ghz + drained / machine.vector.clock_ghz
+
+
+def move_ns(size: int, run: int, machine: Machine) -> float:
+    """Time of one transfer of ``size`` bytes in runs of ``run`` contiguous bytes, on chip or to and from DRAM."""
+    engines = max(1, min(machine.dma.engines, size // max(1, run)))
+    rate = engines * machine.dma.bytes_per_s_per_engine * machine.dma.efficiency_at(run)
+    return machine.dma.fixed_ns + size / min(rate, machine.dram.bytes_per_s) * 1e9
 
 
 def transfer_ns(buffer: TileBuffer, tiling: NestTiling, sizes: Sequence[int], machine: Machine) -> float:

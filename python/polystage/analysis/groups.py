@@ -19,14 +19,6 @@ class Refused:
     reason: str
 
 
-class RefusedError(Exception):
-    """Ends the analysis of one group; never leaves this module."""
-
-    def __init__(self, nest: int, reason: str) -> None:
-        super().__init__(reason)
-        self.refused = Refused(nest, reason)
-
-
 @dataclass(frozen=True)
 class Tile:
     """A tile loop: a loop of the sink, and the iterations that one step takes of it."""

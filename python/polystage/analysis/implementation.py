@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 ATTRIBUTE = "npu.implementation"
-KINDS = ("elementwise", "fold", "reduce", "contraction")
+KINDS = ("elementwise", "fold", "reduce", "contraction", "relayout")
 
 
 class MalformedImplementationError(Exception):
@@ -26,6 +26,7 @@ class Implementation:
     by a product with ones on the matrix engine.
     ``contraction``: ``lane`` is the contracted loop, on the lanes of both operands; ``rows`` the loop of the stationary
     operand that becomes the lanes of the result (None: one row); ``stationary`` says which factor stays (0 or 1).
+    ``relayout``: a copy that only changes the layout, by a transfer and not by an engine.
     """
 
     kind: str
@@ -62,3 +63,6 @@ class Implementation:
                 )
             numbers[key] = value.value
         return cls(kind.value, numbers.get("lane"), numbers.get("rows"), numbers.get("stationary", 0))
+
+
+RELAYOUT = Implementation("relayout", None)

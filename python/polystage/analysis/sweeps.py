@@ -25,7 +25,8 @@ from functools import cached_property
 import numpy as np
 from torch_mlir import ir
 
-from polystage.analysis.groups import Group, Refused, RefusedError, Tile
+from polystage.analysis.followers import Source, follow
+from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.intervals import (
     FAR,
     Form,
@@ -42,6 +43,7 @@ from polystage.analysis.intervals import (
     reached,
     remaining,
 )
+from polystage.analysis.sweep_legality import problem_of
 from polystage.analysis.swept_nests import Box, Footprint, Level, Reference, SweptNest, together
 from polystage.analysis.windows import Window, extent, window_of
 
@@ -56,12 +58,16 @@ class Sweeping:
         self.outer = tiles[0] if len(tiles) == 2 else None
         self.steps = -(-sink.extents[self.inner.loop] // self.inner.size)
         self.sweeps = 1 if self.outer is None else -(-sink.extents[self.outer.loop] // self.outer.size)
-        self.boxes: dict[int, Box] = {group.sink: self._sink_box()}
+        self.boxes = {number: self._whole(number) for number, nest in enumerate(self.nests) if nest.whole is not None}
+        self.boxes[group.sink] = self._sink_box()
         self._footprints: dict[tuple[int, Reference], Footprint] = {}
 
-    def run(self) -> "Sweep":
-        """The whole sweep; RefusedError."""
+    def run(self) -> "Sweep | Refused":
+        """The whole sweep."""
         boxes = self._boxes()
+        problem = problem_of(self.group, boxes, self.footprint, self.sweeps)
+        if problem is not None:
+            return problem
         windows = {array: self._window(array) for array in self.group.references}
         return Sweep(self.group, self.tiles, self.sweeps, self.steps, boxes, windows)
 
@@ -75,11 +81,11 @@ class Sweeping:
     def _boxes(self) -> tuple[Box, ...]:
         count = len(self.nests)
         for number in range(count - 1, -1, -1):
-            if number in self.group.main and number != self.group.sink:
+            if number in self.group.main and number not in self.boxes:
                 self.boxes[number] = self._box(number, self._needs(number))
         for number in range(count):
             if number not in self.boxes:
-                followed = self._follow(number)
+                followed = follow(self.nests[number], self._sources(number), self.steps)
                 if followed is not None:
                     self.boxes[number] = followed
         for number in range(count - 1, -1, -1):
@@ -130,7 +136,7 @@ class Sweeping:
     def _box(self, number: int, needs: Iterator[Footprint] | Sequence[Footprint]) -> Box:
         """The iterations of a nest that make what is needed."""
         nest, footprints = self.nests[number], list(needs)
-        if nest.whole is not None or not footprints:
+        if not footprints:
             return self._whole(number)
         level = min(footprint.level for footprint in footprints)
         dims, moving = together(footprints)
@@ -153,9 +159,19 @@ class Sweeping:
             return restriction.box(Level.STEP)
         return restriction.box(Level.BEFORE if all(map(_is_fixed, fixed.values())) else Level.OUTER)
 
-    def _follow(self, number: int) -> Box | None:
-        """The box of a side nest that reads what moves on; None if it reads nothing such."""
-        return None
+    def _sources(self, number: int) -> Iterator[Source]:
+        """What a side nest reads that nests with a box write, or refer to."""
+        for reference in self.nests[number].reads:
+            writers = [k for k in self.group.writers.get(reference.array, ()) if self.nests[k].store.meets(reference)]
+            writers = [k for k in writers if k < number]
+            placed = tuple((self.nests[k], self.boxes[k]) for k in writers if k in self.boxes)
+            if writers:
+                footprints = [self.footprint(k, self.nests[k].store) for k in writers if k in self.boxes]
+            else:
+                references = self.group.references[reference.array]
+                footprints = [self.footprint(k, other) for k, other in references if k in self.boxes]
+            if footprints:
+                yield Source(reference, placed, tuple(footprints))
 
 
 class _Restriction:
@@ -291,7 +307,4 @@ def sweep(group: Group, tiles: Sequence[Tile]) -> Sweep | Refused:
         raise ValueError(f"one or two tile loops with positive sizes, not {tiles}")
     if group.problem is not None:
         return group.problem
-    try:
-        return Sweeping(group, tiles).run()
-    except RefusedError as error:
-        return error.refused
+    return Sweeping(group, tiles).run()

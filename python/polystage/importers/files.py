@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 from torch_mlir import ir
-from torch_mlir.dialects import torch as torch_dialect
 
+from polystage.dialects import tm_tensor
 from polystage.errors import UserError
 from polystage.importers.imported import DTYPES, Argument, Imported
 from polystage.importers.lowering import find_main, name_arguments
@@ -44,7 +44,7 @@ def load_text(path: Path, context: ir.Context | None = None) -> Imported:
     begin = time.perf_counter()
     existing(path)
     context = context or ir.Context()
-    torch_dialect.register_dialect(context)
+    tm_tensor.register(context)
     with context:
         try:
             module = ir.Module.parseFile(str(path))

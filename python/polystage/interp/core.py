@@ -21,10 +21,24 @@ Step = Callable[[], object]
 
 
 @dataclass(frozen=True)
+class Reach:
+    """The bytes of each lane that an access may touch at one point of the loops.
+
+    They are ``pieces``, pairs of first byte and end, moved by ``base`` plus the sum of ``factor * env[slot]`` over
+    ``terms``, that sum modulo the pitch of the memory.
+    """
+
+    base: int
+    terms: tuple[tuple[int, int], ...]
+    pieces: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Operand:
     """One access of an instruction, as listeners see it.
 
-    ``tensor`` is empty for on-chip memory; ``element`` is the MLIR element type; ``kind`` is read or write.
+    ``tensor`` is empty for on-chip memory; ``element`` is the MLIR element type; ``kind`` is read or write; ``reach``
+    is None in DRAM.
     """
 
     role: str
@@ -33,6 +47,7 @@ class Operand:
     element: str
     kind: str
     buffer: Buffer
+    reach: Reach | None = None
 
 
 @dataclass(eq=False)

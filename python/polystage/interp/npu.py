@@ -68,7 +68,7 @@ def _engine(decoder: Decoder, op: ir.Operation) -> Step:
     plan = _PLANS[instruction.op](decoder, instruction, elements_of(instruction))
     accesses = [access_of(decoder, site, instruction, use) for use in plan.uses]
     pairs = list(zip(accesses, plan.uses, strict=True))
-    site.operands = tuple([operand_of(access.role, access.buffer, use.write) for access, use in pairs])
+    site.operands = tuple([operand_of(access, use.write) for access, use in pairs])
     compute = plan.tune(accesses) if plan.tune else plan.compute
     fetches = tuple([views(access, use.write) for access, use in pairs])
     if decoder.listeners:

@@ -1,11 +1,16 @@
 """From a decoded npu instruction to its site and the accesses of its operands."""
 
+from dataclasses import replace
+from itertools import product
+from math import prod
+from operator import itemgetter
+
 from torch_mlir import ir
 
 from polystage.dialects.npu import Instruction
 from polystage.errors import UserError
 from polystage.interp.access import Access, Linear, build, linear
-from polystage.interp.core import Decoder, Operand, Site, describe, index_of
+from polystage.interp.core import Decoder, Operand, Reach, Site, describe, index_of
 from polystage.interp.memory import Buffer
 from polystage.interp.plans import Use
 
@@ -72,6 +77,34 @@ def elements_of(instruction: Instruction) -> list[str]:
     return [str(ir.MemRefType(value.type).element_type) for value in instruction.memrefs]
 
 
-def operand_of(role: str, buffer: Buffer, write: bool = False) -> Operand:
+def operand_of(access: Access, write: bool = False) -> Operand:
     """What listeners learn about an access."""
+    return replace(picked_operand(access.role, access.buffer, write), reach=_reach(access))
+
+
+def picked_operand(role: str, buffer: Buffer, write: bool = False) -> Operand:
+    """What listeners learn about an access to elements that index values name."""
     return Operand(role, buffer.memory.name, buffer.tensor, buffer.element, "write" if write else "read", buffer)
+
+
+_PIECES = 8  # an access of more separate runs of bytes is taken for one run, gaps included
+
+
+def _reach(access: Access) -> Reach | None:
+    pitch = access.buffer.memory.pitch
+    if not pitch:
+        return None
+    dims = [(extent, stride) for extent, stride in zip(access.shape, access.strides, strict=True) if extent > 1]
+    within = [(extent, stride) for extent, stride in dims if stride % pitch]
+    lowest = sum((extent - 1) * stride for extent, stride in within if stride < 0)
+    run, gaps = access.buffer.itemsize, list[tuple[int, int]]()
+    for extent, stride in sorted([(extent, abs(stride)) for extent, stride in within], key=itemgetter(1)):
+        if gaps or stride > run:
+            gaps.append((extent, stride))
+        else:
+            run += (extent - 1) * stride
+    while prod(extent for extent, _ in gaps) > _PIECES:
+        extent, stride = gaps.pop(0)
+        run += (extent - 1) * stride
+    starts = [lowest + sum(steps) for steps in product(*(range(0, extent * stride, stride) for extent, stride in gaps))]
+    return Reach(access.base, access.terms, tuple([(start, start + run) for start in sorted(starts)]))

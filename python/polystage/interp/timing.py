@@ -1,152 +1,174 @@
-"""Modelled time of an executed program: each instruction on its engine, in program order.
+"""Modelled time of an executed program: every engine plays its own instructions, transfers are issued beside them.
 
-The model. One stream issues instructions in order; ``dma_wait`` holds it until its transfer is done. Each compute
-engine takes its instructions in order, one at a time; transfers run one after the other, since one transfer already
-spreads over all DMA engines. An instruction starts when it is issued, its engine is free, and the buffers it touches
-are ready: read after write, write after read and write after write, between buffers that share addresses as well.
+The streams. Each compute engine (tensor, vector, scalar, gpsimd) takes its instructions in program order, one at a
+time. One further stream issues transfers, in program order too: a start is held by the instructions whose data it
+reads or overwrites, and by a free queue; ``dma_wait`` holds the stream until its transfer has landed. What happens to a
+transfer after it is issued is told in ``channels``, how long an instruction takes in ``durations``.
 
-The costs. ``matmul``: max(N, least) cycles for N moving columns x the factor of the element type, plus loading the
-stationary operand; ``transpose`` is a product with the identity, whose N is the lanes of its source. Vector, scalar and
-gpsimd engines: elements per lane x inputs that are whole tensors / rate, plus a fixed part. A transfer: a fixed part
-plus bytes / bandwidth, which falls with the size of its descriptors; a descriptor is a run of bytes that lies
-contiguous at both ends, so that each lane has its own. Sources: TARGETS.md and the target's own file.
+The dependences. An instruction begins when its engine is free and the bytes it touches are ready (``ranges``): so a
+wait holds the instructions that use the data, and no others. Waiting for another engine or for a transfer costs the
+target's semaphore latency besides. Two transfers are ordered by waits alone, which is all there is to order them:
+one that touches the data of another in flight is a race, and faults. The stationary operand of a product is loaded
+while the product before it runs, when it is ready by then.
 """
 
-from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
-from polystage.interp.core import Operand, Site
-from polystage.interp.memory import Array, Buffer, Memory
+from polystage.interp.busy import Intervals, covered
+from polystage.interp.channels import Channels
+from polystage.interp.core import Site
+from polystage.interp.durations import load_of, work_of
+from polystage.interp.memory import Array, Memory
+from polystage.interp.ranges import UNORDERED, Ranges, Touch
 from polystage.machine import Machine
+
+ENGINES = ("tensor", "vector", "scalar", "gpsimd")
+"""The compute engines; their numbers are their places here, and transfers are numbered behind them."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One instruction as it was played, in microseconds; ``queue`` is -1 for those of a compute engine."""
+
+    site: Site
+    queue: int
+    begin: float
+    end: float
 
 
 @dataclass(frozen=True)
 class Times:
-    """Microseconds on the modelled machine; ``busy_us`` by engine.
+    """Microseconds on the modelled machine.
 
-    ``compute_bound_us`` is the matrix engine's work at peak rate, ``dram_bound_us`` the compulsory bytes at the DRAM's
-    bandwidth: no schedule is faster than either.
+    ``busy_us`` by engine, and under ``dma`` that of the transfers, as if all DMA engines carried each. ``lanes`` is, by
+    engine, the mean share of the lanes that work while the engine does. ``exposed_dma_us`` is the time in which
+    transfers are in flight and no compute engine works.
     """
 
     modelled_us: float
-    busy_us: dict[str, float]
-    compute_bound_us: float
-    dram_bound_us: float
-
-
-@dataclass
-class _Ready:
-    """When the last write to a buffer and the last read of it are done, in microseconds."""
-
-    written: float = 0.0
-    read: float = 0.0
+    busy_us: Mapping[str, float]
+    lanes: Mapping[str, float]
+    exposed_dma_us: float
 
 
 class Timeline:
-    """Listener that plays the executed instructions on the engines of ``machine``."""
+    """Listener that plays the executed instructions on ``machine``; with ``trace`` it keeps them as ``events``."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, trace: bool = False) -> None:
         self.machine = machine
+        self.events: list[Event] | None = [] if trace else None
+        self._semaphore = machine.semaphore_ns / 1e3
         self._issue = 0.0
-        self._end = 0.0
-        self._free: dict[str, float] = {}
-        self._busy: dict[str, float] = {}
-        self._macs: Tally[str] = Tally()
-        self._costs: dict[Site, float] = {}
-        self._ready: dict[Memory, dict[Buffer, _Ready]] = {}
+        self._channels = Channels(machine)
+        self._flying = Intervals()
+        self._engines = tuple([_Engine(number) for number in range(len(ENGINES))])
         self._landing: dict[int, float] = {}
+        self._plays: dict[Site, _Play] = {}
+        self._ranges: dict[Memory, Ranges] = {}
+        self._end = 0.0
 
     def __call__(self, site: Site, views: Sequence[Array], transfer: int) -> None:
         """Play one executed instruction."""
+        play = self._plays.get(site)
+        if play is None:
+            play = self._plays[site] = self._decode(site, views)
+        play(transfer)
+
+    def times(self) -> Times:
+        """The times so far."""
+        worked = [(name, engine) for name, engine in zip(ENGINES, self._engines, strict=True) if engine.busy_us]
+        busy = {name: engine.busy_us for name, engine in worked}
+        if self._channels.busy_us:
+            busy["dma"] = self._channels.busy_us
+        computing = [engine.busy for _, engine in worked]
+        exposed = covered([*computing, self._flying]) - (covered(computing) if computing else 0.0)
+        end = max([self._end, *(engine.free for engine in self._engines)])
+        return Times(end, busy, {name: engine.lanes_us / engine.busy_us for name, engine in worked}, exposed)
+
+    def _decode(self, site: Site, views: Sequence[Array]) -> "_Play":
         if site.op == "dma_wait":
-            self._issue = max(self._issue, self._landing.pop(transfer))
-            return
-        cost = self._costs.get(site)
-        if cost is None:
-            cost = self._costs[site] = self._cost(site, views)
-        start = max(self._issue, self._free.get(site.engine, 0.0), self._inputs_ready(site.operands))
-        end = start + cost
-        self._free[site.engine] = end
-        self._busy[site.engine] = self._busy.get(site.engine, 0.0) + cost
-        self._end = max(self._end, end)
-        if transfer >= 0:
-            self._landing[transfer] = end
-        for operand in site.operands:
-            ready = self._ready[operand.buffer.memory][operand.buffer]
-            if operand.kind == "write":
-                ready.written = max(ready.written, end)
-            else:
-                ready.read = max(ready.read, end)
-        if site.op == "matmul":
-            self._macs[site.operands[0].element] += views[0].size * prod(views[1].shape[1:])
-
-    def times(self, compulsory_bytes: int) -> Times:
-        """The times so far; ``compulsory_bytes`` are the DRAM bytes that any schedule moves."""
-        matrix = self.machine.matrix
-        compute = sum(2 * macs / (matrix.tflops(dtype) * 1e6) for dtype, macs in self._macs.items())
-        dram = compulsory_bytes / self.machine.dram.bytes_per_s * 1e6
-        return Times(self._end, dict(sorted(self._busy.items())), compute, dram)
-
-    def _inputs_ready(self, operands: Sequence[Operand]) -> float:
-        latest = 0.0
-        for operand in operands:
-            known = self._ready.setdefault(operand.buffer.memory, {})
-            ready = known.get(operand.buffer) or _enter(known, operand.buffer)
-            latest = max(latest, ready.written)
-            if operand.kind == "write":
-                latest = max(latest, ready.read)
-        return latest
-
-    def _cost(self, site: Site, views: Sequence[Array]) -> float:
+            return self._wait
         if site.engine == "dma":
-            return self._transfer_us(site, views)
-        if site.engine == "tensor":
-            return self._matrix_us(site, views)
-        return self._lanes_us(site, views)
+            return self._transfer(site, views)
+        return self._work(site, views)
 
-    def _lanes_us(self, site: Site, views: Sequence[Array]) -> float:
-        engine = self.machine.engine(site.engine)
-        free = [prod(view.shape[1:]) for view in views]
-        elements = max(free)
-        reads = [size for size, operand in zip(free, site.operands, strict=True) if operand.kind == "read"]
-        inputs = max(1, reads.count(elements))
-        per_lane = min(engine.rate(operand.element) for operand in site.operands) / self.machine.lanes
-        return (elements * inputs / per_lane + engine.fixed_cycles) / engine.clock_ghz / 1e3
+    def _wait(self, transfer: int) -> None:
+        self._issue = max(self._issue, self._landing.pop(transfer) + self._semaphore)
 
-    def _matrix_us(self, site: Site, views: Sequence[Array]) -> float:
-        matrix = self.machine.matrix
-        columns = prod(views[1].shape[1:]) if site.op == "matmul" else views[0].shape[0]
-        factor = matrix.cycle_factor.get(site.operands[0].element, max(matrix.cycle_factor.values()))
-        cycles = max(columns, matrix.min_cycles) * factor + matrix.stationary_load_cycles
-        return cycles / matrix.clock_ghz / 1e3
+    def _transfer(self, site: Site, views: Sequence[Array]) -> "_Play":
+        load = load_of(site, views, self.machine)
+        touches, channels, semaphore = self._touches(site), self._channels, self._semaphore
 
-    def _transfer_us(self, site: Site, views: Sequence[Array]) -> float:
-        dma = self.machine.dma
-        size = views[0].nbytes
-        descriptors = _descriptors(views[0], views[1])
-        engines = min(dma.engines, descriptors)
-        rate = engines * dma.bytes_per_s_per_engine * dma.efficiency_at(size / descriptors)
-        return dma.fixed_ns / 1e3 + size / min(rate, self.machine.dram.bytes_per_s) * 1e6
+        def play(transfer: int) -> None:
+            free = max([self._issue, *(touch.ready(UNORDERED) for touch in touches)])
+            flight = channels.carry(free, load)
+            self._issue, end = flight.begin, flight.landed
+            self._landing[transfer] = end
+            self._end = max(self._end, end)
+            self._flying.add(flight.begin, end)
+            for touch in touches:
+                touch.done(UNORDERED, end + semaphore)
+            if self.events is not None:
+                self.events.append(Event(site, flight.queue, flight.begin, end))
+
+        return play
+
+    def _work(self, site: Site, views: Sequence[Array]) -> "_Play":
+        work, engine = work_of(site, views, self.machine), self._engines[ENGINES.index(site.engine)]
+        number, cost, load_us, semaphore = engine.number, work.us, work.load_us, self._semaphore
+        touches = self._touches(site)
+        first = len(site.operands[0].reach.pieces) if load_us and site.operands[0].reach else 0
+        stationary, others = touches[:first], touches[first:]
+        lanes_us = work.us * work.lanes
+
+        def play(_transfer: int) -> None:
+            begin = engine.began
+            for touch in stationary:
+                time = touch.ready(number)
+                if time > begin:
+                    begin = time
+            begin += load_us
+            if engine.free > begin:
+                begin = engine.free
+            for touch in others:
+                time = touch.ready(number)
+                if time > begin:
+                    begin = time
+            end = begin + cost
+            engine.began, engine.free = begin, end
+            engine.busy_us += cost
+            engine.lanes_us += lanes_us
+            engine.busy.add(begin, end)
+            for touch in touches:
+                touch.done(number, end + semaphore)
+            if self.events is not None:
+                self.events.append(Event(site, -1, begin, end))
+
+        return play
+
+    def _touches(self, site: Site) -> list[Touch]:
+        """The on-chip accesses of an instruction, writes last; those to DRAM are ordered by waits."""
+        touches: list[Touch] = []
+        for operand in site.operands:
+            if operand.reach is not None:
+                memory, writes = operand.buffer.memory, operand.kind == "write"
+                if memory not in self._ranges:
+                    self._ranges[memory] = Ranges(memory.pitch)
+                pieces = operand.reach.pieces
+                touches += [Touch(self._ranges[memory], operand.reach, p, site.env, writes) for p in pieces]
+        return sorted(touches, key=lambda touch: touch.writes)
 
 
-def _descriptors(source: Array, target: Array) -> int:
-    """Number of runs that lie contiguous in both views; the lanes of a memory are never next to each other."""
-    run = source.itemsize
-    for there, here, extent in sorted(zip(source.strides, target.strides, source.shape, strict=True)):
-        if extent > 1:
-            if (there, here) != (run, run):
-                break
-            run *= extent
-    return source.nbytes // run
+_Play = Callable[[int], None]
 
 
-def _enter(known: dict[Buffer, _Ready], buffer: Buffer) -> _Ready:
-    """``buffer`` takes its addresses over from the buffers that had them."""
-    ready = _Ready()
-    for other in [other for other in known if other.overlaps(buffer)]:
-        before = known.pop(other)
-        ready.written = max(ready.written, before.written, before.read)
-    known[buffer] = ready
-    return ready
+class _Engine:
+    """A compute engine: when it is free, when its latest instruction began, and what it has done."""
+
+    __slots__ = ("began", "busy", "busy_us", "free", "lanes_us", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.began = self.free = self.busy_us = self.lanes_us = 0.0
+        self.busy = Intervals()

@@ -16,7 +16,15 @@ from polystage.dialects.npu import Instruction
 from polystage.interp.access import finder, views, windows
 from polystage.interp.core import Decoder, Listener, Operand, Site, Step
 from polystage.interp.memory import Array, Buffer, Window
-from polystage.interp.operands import access_of, buffer_of, operand_of, refuse_write, site_of, subscripts
+from polystage.interp.operands import (
+    access_of,
+    buffer_of,
+    operand_of,
+    picked_operand,
+    refuse_write,
+    site_of,
+    subscripts,
+)
 from polystage.interp.picked import Picker, varying
 from polystage.interp.plans import Use, box
 from polystage.interp.shadow import Complain, Region
@@ -193,7 +201,7 @@ def _copier(decoder: Decoder, instruction: Instruction) -> Mover:
     site = site_of(decoder, instruction)
     source = access_of(decoder, site, instruction, Use(0, box(instruction)))
     target = access_of(decoder, site, instruction, Use(1, box(instruction), write=True))
-    site.operands = (operand_of("src", source.buffer), operand_of("dst", target.buffer, write=True))
+    site.operands = (operand_of(source), operand_of(target, write=True))
     read, find, buffer = windows(source, write=False), finder(target), source.buffer
     take, give = views(source, write=False), views(target, write=True)
 
@@ -216,7 +224,7 @@ def _gatherer(decoder: Decoder, instruction: Instruction) -> Mover:
     picker = Picker(site, "src", buffer_of(decoder, instruction, 0), subscripts(decoder, instruction, 0))
     read_indices, index_operands = _index_reader(decoder, site, instruction)
     source, shadow, find, seen_by = picker.buffer, picker.buffer.memory.shadow, finder(target), decoder.listeners
-    site.operands = (operand_of("src", source), operand_of("dst", target.buffer, write=True), *index_operands)
+    site.operands = (picked_operand("src", source), operand_of(target, write=True), *index_operands)
 
     def capture() -> Captured:
         values, indices = read_indices()
@@ -237,7 +245,7 @@ def _scatterer(decoder: Decoder, instruction: Instruction) -> Mover:
     refuse_write(site, "dst", picker.buffer)
     read_indices, index_operands = _index_reader(decoder, site, instruction)
     read, seen_by = windows(source, write=False), decoder.listeners
-    site.operands = (operand_of("src", source.buffer), operand_of("dst", picker.buffer, write=True), *index_operands)
+    site.operands = (operand_of(source), picked_operand("dst", picker.buffer, write=True), *index_operands)
 
     def capture() -> Captured:
         window = read()
@@ -262,4 +270,4 @@ def _index_reader(decoder: Decoder, site: Site, instruction: Instruction) -> tup
         found = [(buffer, part, window()) for buffer, part, window in reads]
         return [window.data[part] for _, part, window in found], [(buffer, window) for buffer, _, window in found]
 
-    return read, [operand_of(access.role, access.buffer) for access in accesses]
+    return read, [operand_of(access) for access in accesses]

@@ -134,6 +134,7 @@ class Machine:
     alignment: int = number("every address in a lane is a multiple of this", "bytes")
     start_lanes: tuple[StartRule, ...] = text("legal start lanes by lanes touched, ascending")
     dtypes: tuple[str, ...] = text("element types that the core stores and computes with")
+    semaphore_ns: float = number("what waiting for another engine or for a transfer costs besides", "ns", minimum=0)
     psum: Psum
     matrix: Matrix
     vector: Engine

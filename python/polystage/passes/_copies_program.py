@@ -8,11 +8,12 @@ from math import prod
 from torch_mlir import ir
 
 from polystage import poly
+from polystage.analysis.nests import main_function
 from polystage.dialects import npu
 
 from ._body import Body, Load, loads_of
 from ._copies_region import Image, image, solved_image
-from ._ir import main_function, splat_globals
+from ._ir import splat_globals
 from ._nest_io import Reader, Writer
 from ._nest_tree import statements_of
 from ._quasi import Quasi

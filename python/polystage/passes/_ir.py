@@ -45,14 +45,6 @@ def walk(root: ir.Operation) -> list[ir.Operation]:
     return found
 
 
-def main_function(module: ir.Operation) -> ir.Operation:
-    """The function ``@main``."""
-    for op in module.regions[0].blocks[0].operations:
-        if op.operation.name == "func.func" and ir.StringAttr(op.operation.attributes["sym_name"]).value == "main":
-            return op.operation
-    raise NotSupportedError(module.location, "the module has no function '@main'")
-
-
 def functions(module: ir.Operation) -> list[ir.Operation]:
     """The functions of the module, in order."""
     return [op.operation for op in module.regions[0].blocks[0].operations if op.operation.name == "func.func"]

@@ -4,14 +4,14 @@ Positions. Items are numbered; *gap* g lies before item g, the last gap behind t
 gaps. *Points* number both: gap g is point 2g, item g is point 2g + 1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 
 from torch_mlir import ir
 
 from polystage.dialects import npu
-from polystage.passes._pipeline_accesses import Reader, Touched, counts_of, whole
+from polystage.passes._pipeline_accesses import Reader, Touched, whole
 
 TRANSFERS = frozenset({"npu.dma_start", "npu.gather", "npu.scatter"})
 _FREE = frozenset({"affine.apply", "memref.get_global", "arith.constant"})
@@ -188,13 +188,3 @@ def starts_of(token: ir.Value) -> list[ir.Operation]:
         last = list(loop.regions[0].blocks[0].operations)[-1].operation
         pending += [loop.operands[number], last.operands[number]]
     return found
-
-
-def trips(loop: ir.Operation) -> int:
-    """How often a loop runs."""
-    return len(counts_of(loop))
-
-
-def loops_of(block: Block) -> Mapping[int, Block]:
-    """The loops of a block, by item number."""
-    return {number: item.body for number, item in enumerate(block.items) if item.body is not None}

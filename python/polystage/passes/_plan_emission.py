@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
@@ -44,7 +44,7 @@ class PlanWriter:
         schedule = [step.nest.op for step in steps]
         for resident in plan.residents:
             place(resident, schedule)
-        self.steps = [Step(read_nest(step.nest.op), step.implementation) for step in steps]
+        self.steps = [replace(step, nest=read_nest(step.nest.op)) for step in steps]
         self.arrays = Arrays(self.steps, machine, plan.residents)
         self.on_chip = frozenset(
             array for array in self.arrays.uses if npu.memory_of(ir.MemRefType(array.type)) != "dram"
@@ -81,7 +81,7 @@ class PlanWriter:
         if segment.group is not None:
             group = self.group(segment)
             return Unit(segment, step.nest, group=group, rooms=tuple(self.group_rooms(group)))
-        if moves_only(step.nest):
+        if moves_only(step.nest) or (step.relayout and self.both_on_chip(step.nest)):
             return Unit(segment, step.nest)
         tiling = tiling_of(step.nest, step.implementation, self.machine)
         room = self.room[segment.first]
@@ -89,6 +89,10 @@ class PlanWriter:
         if key not in self.chosen:
             self.chosen[key] = choose(tiling, self.machine, room)
         return Unit(segment, step.nest, tiling, self.chosen[key])
+
+    def both_on_chip(self, nest: Nest) -> bool:
+        """Whether a nest reads and writes arrays that are on chip."""
+        return {nest.store.array, *(access.array for access in nest.loads)} <= self.on_chip
 
     def group(self, segment: Segment) -> Candidate:
         """The group anew on the arrays as they now lie."""

@@ -17,10 +17,11 @@ from polystage.passes._tile_sizes import smallest
 
 @dataclass(frozen=True)
 class Step:
-    """A nest of the schedule and how it is run."""
+    """A nest of the schedule and how it is run; a ``relayout`` only brings an array into another layout."""
 
     nest: Nest
     implementation: Implementation
+    relayout: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def uses_of(steps: Sequence[Step], lanes: int) -> Mapping[ir.Value, Uses]:
         uses.writes.append(position)
         if stored is None:
             uses.indirect = True
-        else:
+        elif wanted:
             _note(uses, stored, lane_of_result(nest, implementation), nest)
     return found
 
@@ -82,7 +83,7 @@ def layout_of(type_: ir.MemRefType, uses: Uses, machine: Machine) -> Layout:
     """The layout that ``map-banks`` gave the array; without one, what most of its accesses want."""
     if type_.affine_map != ir.AffineMap.get_identity(type_.rank):
         return Layout.of(type_, machine.lanes)
-    (dim, _), *_ = uses.wanted.most_common(1)
+    dim = max(uses.wanted, key=lambda dim: uses.wanted[dim], default=0)
     return Layout(dim, 0 if dim is None else machine.lanes)
 
 

@@ -11,6 +11,7 @@ from polystage.analysis.nests import main_function
 from polystage.analysis.values import array_name, array_problem
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
+from polystage.passes._dma_proof import prove
 from polystage.pipeline import Pass, PassContext
 
 ADDRESS = "npu.address"
@@ -78,6 +79,10 @@ class Allocate(Pass):
                 peak = max(peak, address + live.bytes)
             op.attributes[f"npu.{memory}_peak"] = ir.IntegerAttr.get(i64, peak)
             ctx.statistic(memory, len(allocs))
+
+    def prove(self, before: ir.Operation, after: ir.Operation, ctx: PassContext) -> None:
+        """Have the checker of `verify-dma` prove that no buffer lies where a transfer in flight reads or writes."""
+        prove(after, ctx, addresses=True)
 
 
 def _unplaceable(type_: ir.MemRefType, machine: Machine) -> str | None:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import main_function
 from polystage.pipeline import Pass, PassContext
 
 from . import _fold
 from ._body import Body, Index, Load, Store, loads_of
 from ._evaluate import cone_of
-from ._ir import main_function, nest_of, reported, splat_globals, walk
+from ._ir import nest_of, reported, splat_globals, walk
 from ._nest_io import Reader, Writer
 from ._nest_tree import STORES, statements_of
 from ._quasi import ZERO, Quasi

@@ -1,134 +1,157 @@
-"""Choose, for every nest, the loop that lies across the lanes and the engine of its reduction."""
+"""Choose, for the whole function, an implementation for every nest and the lanes of every array."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.costs import engine_ns, factor_accesses, nest_ns
-from polystage.analysis.implementation import ATTRIBUTE, Implementation
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, top_nests
-from polystage.analysis.reductions import Product, product_of, reduction_of, sequential
 from polystage.analysis.selection import NotSelectableError
-from polystage.analysis.tiling import tiling_of
-from polystage.analysis.values import check_arguments
+from polystage.analysis.values import array_name, check_arguments, producer
+from polystage.errors import UserError
 from polystage.machine import Machine, of_module
+from polystage.passes._banks_baselines import BASELINES, favourites
+from polystage.passes._banks_candidates import choose
+from polystage.passes._banks_explain import ATTRIBUTE as DECISIONS
+from polystage.passes._banks_explain import decisions
+from polystage.passes._banks_graph import Graph, UnmetPinError, build, nest_names
+from polystage.passes._banks_problem import summary
+from polystage.passes._banks_solve import Solution, solve
+from polystage.passes._banks_strategy import Pins, read_pins
+from polystage.passes._banks_write import write_implementations, write_layouts
 from polystage.pipeline import Pass, PassContext, option
 
 
 @dataclass(frozen=True)
 class MapBanks(Pass):
-    """Choose, for every nest, the loop that lies across the lanes and the engine of its reduction.
+    """Choose, for the whole function, an implementation for every nest and the lanes of every array.
 
-    Each nest gets one implementation, written on its outermost loop as `npu.implementation`. A contraction is
-    recognised by its access functions: a loop that is reduced and indexes both factors can be contracted on the lanes;
-    a loop that indexes one factor and the result becomes the rows of the stationary operand; all loops of the other
-    factor are moved.
+    An implementation puts loops across the lanes. A contraction is recognised by its access functions: a loop that is
+    reduced and indexes both factors can be contracted on the lanes; a loop that indexes one factor and the result
+    becomes the rows of the stationary operand; all loops of the other factor are moved. Either factor may be the
+    stationary one. Reductions run along the free axis or, for sums, across lanes by a product with ones; everything
+    else along any parallel loop, or in one lane.
+
+    An implementation wants its operands and its result with certain dimensions across the lanes. Every array gets one
+    layout, its home; where a nest wants another one, a *relayout* copies what it reads, once for all nests that want
+    the same (`strategy=local`: for each). What no layout serves (a value that every lane needs, a kernel window across
+    lanes) is copied by the nest itself. All strategies have one cost: engine time, transfers of arguments, relayouts
+    and private copies with a price for each byte, and a small price for lanes left idle.
+
+    The module gets `npu.banks`: strategy, objective and bound in ns, relayouts and their bytes, and for every array its
+    layout, who asked for it and what the alternatives would cost.
 
     Before:
 
     ```mlir
-    affine.for %m = 0 to 64 { affine.for %n = 0 to 32 { affine.for %k = 0 to 128 {
+    %c = memref.alloc() : memref<64x512xf32>
+    affine.for %m = 0 to 64 { affine.for %n = 0 to 512 { affine.for %k = 0 to 128 {
       ... %c[%m, %n] += %a[%m, %k] * %b[%k, %n]
+    affine.for %m = 0 to 64 { affine.for %n = 0 to 512 { ... exp(%c[%m, %n]) ...
     ```
 
-    After: the same nest with
-    `npu.implementation = {kind = "contraction", lane = 2 : i64, rows = 0 : i64, stationary = 0 : i64}`.
+    After: the same nests with `npu.implementation = {kind = "contraction", lane = 2, rows = 1, stationary = 1}`, and
+    the array with its layout:
+
+    ```mlir
+    %c = memref.alloc() : memref<64x512xf32, affine_map<(m, n) -> (n mod 128, n floordiv 128, m)>>
+    ```
+
+    A relayout is a nest with `npu.implementation = {kind = "relayout"}` that stores to an array `<name>.relayout<k>`.
 
     Requires: affine normal form with linear accesses (`refine-domains`), `polystage.target`.
 
-    Refuses: a nest that is not in normal form.
+    Refuses: a nest that is not in normal form; a pin that cannot be met.
 
     Statistics:
         elementwise: nests run iteration by iteration
         fold: nests folded step by step on the vector engine
         reduce: nests reduced along the free axis or across lanes
         contraction: nests on the matrix engine
+        relayouts: relayout nests written
+        relayout-bytes: bytes that relayouts and private copies write
+        gap-ppm: how far the cost may be from the optimum, in millionths of it (global)
+        milliseconds: time of the solver (global)
     """
 
     strategy: str = option(
-        "local",
-        choices=("local",),
-        help="local: every nest takes the engine and the lanes that are fastest for itself; ties: the outermost loop",
+        "off",
+        choices=("off", "local", "greedy", "propagate", "global"),
+        help="off: every nest takes the engine and the lanes that are fastest for itself (ties: the outermost loop), "
+        "arrays get no layouts; local: the same, with layouts and a relayout at every mismatch; greedy: in program "
+        "order, operands as they lie; propagate: requirements pushed from the largest contractions; global: least cost "
+        "of the whole function",
     )
+    price: float = option(0.1, help="price of a byte that a relayout writes", unit="ns")
+    seed: int = option(0, help="seed of the solver")
+    time_limit: float = option(20.0, help="most time of the solver", unit="s")
+    strategy_file: str = option("", help="JSON file with layouts and implementations that are given")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
-        """Annotate every nest."""
+        """Annotate every nest, give arrays their layouts and write relayouts."""
         machine = of_module(op)
         function = main_function(op)
         check_arguments(function)
-        for loop in top_nests(function):
-            try:
-                nest = read_nest(loop)
-                chosen = choose(nest, machine)
-            except (NotANestError, NotLinearError) as problem:
-                ctx.error(
-                    loop, f"nest cannot be mapped to lanes: {problem}; run lower-to-affine and refine-domains first"
-                )
-                continue
-            except NotSelectableError as problem:
-                ctx.error(loop, f"no instruction covers this nest: {problem}")
-                continue
-            loop.attributes[ATTRIBUTE] = chosen.to_attribute()
-            ctx.statistic(chosen.kind, 1)
+        nests = _read(function, machine, ctx)
+        if ctx.failed:
+            return
+        pins = read_pins(self.strategy_file) if self.strategy_file else Pins()
+        _check_names(nests, pins, self.strategy_file)
+        try:
+            graph = build(nests, machine, self.price, pins)
+        except UnmetPinError as problem:
+            ctx.error(problem.where, str(problem))
+            return
+        solution = self._decide(graph)
+        write_implementations(graph, solution.assignment)
+        for implementations, choice in zip(graph.implementations, solution.assignment.choices, strict=True):
+            ctx.statistic(implementations[choice].kind, 1)
+        if self.strategy != "off":
+            self._write(op, graph, solution, ctx)
+
+    def _decide(self, graph: Graph) -> Solution:
+        if self.strategy == "global":
+            return solve(graph.problem, seed=self.seed, time_limit=self.time_limit)
+        if self.strategy == "off":
+            return Solution(favourites(graph.problem), 0.0, 0.0, 0.0)
+        assignment = BASELINES[self.strategy](graph.problem)
+        return Solution(assignment, graph.problem.cost(assignment, shared=self.strategy != "local"), 0.0, 0.0)
+
+    def _write(self, op: ir.Operation, graph: Graph, solution: Solution, ctx: PassContext) -> None:
+        shared = self.strategy != "local"
+        figures = summary(graph.problem, solution.assignment, shared=shared)
+        op.attributes[DECISIONS] = decisions(self.strategy, graph, solution, figures, of_module(op))
+        ctx.statistic("relayouts", write_layouts(graph, solution.assignment, of_module(op), shared=shared))
+        ctx.statistic("relayout-bytes", figures.relayout_bytes)
+        if self.strategy == "global":
+            ctx.statistic("gap-ppm", round(solution.gap * 1e6))
+            ctx.statistic("milliseconds", round(solution.seconds * 1e3))
 
 
-def choose(nest: Nest, machine: Machine) -> Implementation:
-    """The implementation of a nest taken by itself: the engine by engine time, then the lanes by the time of it all."""
-    on_matrix, elsewhere = list[Implementation](), list[Implementation]()
-    for each in [each for each in candidates(nest) if takes(machine, nest, each)]:
-        (on_matrix if each.kind == "contraction" else elsewhere).append(each)
-    groups = [group for group in (on_matrix, elsewhere) if group]
-    fastest = min(groups, key=lambda group: min(engine_ns(nest, each, nest.extents, machine) for each in group))
-    return min(fastest, key=lambda each: cost(nest, each, machine))
+def _read(function: ir.Operation, machine: Machine, ctx: PassContext) -> list[Nest]:
+    """The nests of the function; errors for those that cannot be mapped."""
+    nests: list[Nest] = []
+    for loop in top_nests(function):
+        try:
+            nest = read_nest(loop)
+            choose(nest, machine)
+        except (NotANestError, NotLinearError) as problem:
+            ctx.error(loop, f"nest cannot be mapped to lanes: {problem}; run lower-to-affine and refine-domains first")
+        except NotSelectableError as problem:
+            ctx.error(loop, f"no instruction covers this nest: {problem}")
+        else:
+            nests.append(nest)
+    return nests
 
 
-def takes(machine: Machine, nest: Nest, implementation: Implementation) -> bool:
-    """Whether the matrix engine takes the element type that an implementation gives it; sums across lanes are fp32."""
-    if implementation.kind == "contraction":
-        (element,) = {str(nest.nodes[node].type) for node in _factors(nest)}
-        return element in machine.matrix.cycle_factor
-    return implementation.lane not in nest.reduced or "f32" in machine.matrix.cycle_factor
-
-
-def _factors(nest: Nest) -> tuple[int, ...]:
-    """The two nodes that a contraction multiplies, none for another nest."""
-    reduction = reduction_of(nest)
-    product = product_of(nest, reduction) if reduction is not None else None
-    return () if product is None else (product.lhs, product.rhs)
-
-
-def candidates(nest: Nest) -> Iterator[Implementation]:
-    """All implementations that are legal for the nest, outermost lane loop first."""
-    lanes = [d for d in sorted(nest.parallel - sequential(nest)) if nest.extents[d] > 1] or [None]
-    reduction = reduction_of(nest)
-    if not nest.reduced:
-        yield from (Implementation("elementwise", lane) for lane in lanes)
-        return
-    yield from (Implementation("fold", lane) for lane in lanes)
-    if reduction is None:
-        return
-    yield from (Implementation("reduce", lane) for lane in lanes)
-    if reduction.combine == "arith.addf":
-        yield from (Implementation("reduce", lane) for lane in nest.reduced)
-    if (product := product_of(nest, reduction)) is not None:
-        yield from _contractions(nest, product)
-
-
-def _contractions(nest: Nest, product: Product) -> Iterator[Implementation]:
-    factors = factor_accesses(nest, product)
-    if len({str(nest.nodes[number].type) for number in (product.lhs, product.rhs)}) > 1:
-        return
-    for lane in nest.reduced:
-        if all(lane in factor.support for factor in factors):
-            for stationary, moving in ((0, 1), (1, 0)):
-                own = (factors[stationary].support - factors[moving].support) & nest.parallel
-                for rows in [d for d in sorted(own) if nest.extents[d] > 1] or [None]:
-                    yield Implementation("contraction", lane, rows, stationary)
-
-
-def cost(nest: Nest, chosen: Implementation, machine: Machine) -> float:
-    """Modelled time of the nest staged as one tile, in ns."""
-    tiling = tiling_of(nest, chosen, machine)
-    return nest_ns(tiling, nest.extents, (), machine)
+def _check_names(nests: Sequence[Nest], pins: Pins, file: str) -> None:
+    """Raise UserError for a pin of something that the function does not have."""
+    arrays = {nest.store.array for nest in nests}
+    own = {array_name(array) for array in arrays if producer(array) is not None}
+    known = set(nest_names(nests))
+    for kind, names, able in (("nest", pins.implementations, known), ("array", pins.layouts, own)):
+        for name in names:
+            if name not in able:
+                why = "; arguments stay row-major" if kind == "array" else "; nests are named array#number"
+                raise UserError(f"'{name}' is pinned, but the function stores no such {kind}{why}", file)

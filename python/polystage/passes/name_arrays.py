@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import main_function
 from polystage.pipeline import Pass, PassContext
 
-from ._ir import defining_op, main_function, reported, walk
+from ._ir import defining_op, reported, walk
 
 RESULT = "bufferize.result"
 

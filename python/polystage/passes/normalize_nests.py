@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import main_function
 from polystage.pipeline import Pass, PassContext
 
 from ._conditions import without_predicate
 from ._distribute import Part, check_distributable
-from ._ir import NotSupportedError, main_function, reported, splat_globals, walk
+from ._ir import NotSupportedError, reported, splat_globals, walk
 from ._nest_io import Reader, Writer
 from ._nest_tree import STORES, is_scalar, statements_of
 from ._views import VIEWS, base_of

@@ -7,8 +7,11 @@ from torch_mlir import ir
 from polystage.alloc import Infeasible, Problem, solve
 from polystage.analysis.nests import main_function
 from polystage.machine import of_module
+from polystage.passes._dma_proof import prove
 from polystage.passes._pipeline_accesses import Reader
 from polystage.passes._pipeline_blocks import read_block
+from polystage.passes._pipeline_loops import LoopPlan, plan_loops
+from polystage.passes._pipeline_rewrite import rewrite
 from polystage.passes._pipeline_schedule import Bounds, schedule, write
 from polystage.passes.allocate import Limits, lifetimes, limits_of
 from polystage.pipeline import Pass, PassContext, option
@@ -46,11 +49,12 @@ class PipelineDma(Pass):
     where it would not have failed before.
 
     Statistics:
-        transfers: transfers of the program
+        loops: loops whose transfers cross iterations
         moved: transfers that start earlier than they did
     """
 
     strategy: str = option("overlap", choices=("off", "overlap"), help="off: every start is waited for at once")
+    buffers: int = option(2, choices=(1, 2, 3), help="copies of a tile that loops transfer", unit="copies")
     lookahead: int = option(16, help="most transfers that a start or a wait moves past", unit="transfers")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -63,7 +67,7 @@ class PipelineDma(Pass):
         for filled in _FILLED:
             function = main_function(op)
             with op.context, ir.Location.unknown():
-                statistics = self._overlap(function, limits["sbuf"], filled)
+                statistics = self._overlap(function.regions[0].blocks[0], limits["sbuf"], filled)
             if _packs(function, limits):
                 for name, count in statistics.items():
                     ctx.statistic(name, count)
@@ -71,12 +75,22 @@ class PipelineDma(Pass):
             original.clone(ip=ir.InsertionPoint(function))
             function.erase()
 
-    def _overlap(self, function: ir.Operation, sbuf: Limits, filled: float) -> dict[str, int]:
+    def prove(self, before: ir.Operation, after: ir.Operation, ctx: PassContext) -> None:
+        """Have the checker of `verify-dma` prove that nothing meets a transfer in flight."""
+        prove(after, ctx, addresses=False)
+
+    def _overlap(self, body: ir.Block, sbuf: Limits, filled: float) -> dict[str, int]:
+        limit = int(sbuf.capacity * filled)
+        plans: list[LoopPlan] = []
+        if self.buffers > 1:
+            reader = Reader()
+            plans = plan_loops(read_block(body, reader, sbuf.alignment), reader, limit, self.buffers)
+            rewrite(plans)
         reader = Reader()
-        block = read_block(function.regions[0].blocks[0], reader, sbuf.alignment)
-        moved = schedule(block, reader, Bounds(int(sbuf.capacity * filled), self.lookahead))
+        block = read_block(body, reader, sbuf.alignment)
+        moved = schedule(block, reader, Bounds(limit, self.lookahead))
         write(block, reader)
-        return {"moved": moved}
+        return {"moved": moved, "loops": len(plans)}
 
 
 def _packs(function: ir.Operation, limits: dict[str, Limits]) -> bool:

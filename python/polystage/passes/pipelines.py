@@ -29,5 +29,5 @@ ALIASES: Mapping[str, str] = {
     "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS},verify-normal-form",
     "optimize": "hoist-parameters,eliminate-copies,remove-dead-nests,fuse-nests,verify-normal-form",
     "to-placed": "refine-domains,map-banks,pack-parameters,stage",
-    "to-npu": "lower-to-npu,allocate",  # addresses last: lowering makes the temporaries
+    "to-npu": "lower-to-npu,pipeline-dma,allocate",  # addresses last: lowering makes temporaries, overlap copies
 }

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import main_function
 from polystage.pipeline import Pass, PassContext
 
 from ._body import Body, loads_of
 from ._evaluate import Tables
-from ._ir import main_function, reported, splat_globals, tables_of
+from ._ir import reported, splat_globals, tables_of
 from ._nest_io import Reader, Writer
 from ._nest_tree import statements_of
 from ._pieces import Piecewise, piecewise, split

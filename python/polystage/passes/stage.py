@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.alloc import Infeasible
-from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.implementation import ATTRIBUTE, RELAYOUT, Implementation, MalformedImplementationError
+from polystage.analysis.layouts import Layout
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import (
     Constant,
@@ -20,11 +21,12 @@ from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.values import array_name, check_arguments
 from polystage.errors import UserError
 from polystage.machine import Machine, of_module
+from polystage.passes._banks_candidates import candidates, takes
 from polystage.passes._order import cluster_initialisations
 from polystage.passes._plan_emission import PlanWriter
 from polystage.passes._planning import EFFORTS, Plan, Planner, Segment
+from polystage.passes._relayouts import drop_relayout, is_relayout
 from polystage.passes._schedule import Step, demand
-from polystage.passes.map_banks import candidates, takes
 from polystage.pipeline import Pass, PassContext, option
 
 
@@ -78,6 +80,9 @@ class Stage(Pass):
         machine = of_module(op)
         function = main_function(op)
         check_arguments(function)
+        if self.strategy == "local":
+            for loop in [loop for loop in top_nests(function) if is_relayout(loop)]:
+                drop_relayout(loop)
         cluster_initialisations([step.nest for step in _schedule(function, machine, ctx)])
         if ctx.failed:
             return
@@ -114,7 +119,7 @@ def _schedule(function: ir.Operation, machine: Machine, ctx: PassContext) -> Ite
     for loop in top_nests(function):
         try:
             nest = read_nest(loop)
-            step = Step(nest, _implementation(nest, machine))
+            step = _step(nest, machine)
             least = demand(step, machine)
         except (NotANestError, NotLinearError, NotSelectableError) as problem:
             ctx.error(loop, f"no instruction covers this nest: {problem}")
@@ -130,12 +135,23 @@ def _schedule(function: ir.Operation, machine: Machine, ctx: PassContext) -> Ite
         ctx.error(worst[1], _too_small(worst[0], worst[1], machine))
 
 
+def _step(nest: Nest, machine: Machine) -> Step:
+    chosen = _implementation(nest, machine)
+    if chosen != RELAYOUT:
+        return Step(nest, chosen)
+    lane = Layout.of(ir.MemRefType(nest.store.array.type), machine.lanes).dim
+    loops = frozenset[int]() if lane is None else nest.store.access.indices[lane].support
+    return Step(nest, Implementation("elementwise", next(iter(loops), None)), relayout=True)
+
+
 def _implementation(nest: Nest, machine: Machine) -> Implementation:
     """The implementation that the nest carries; MalformedImplementationError where there is no legal one."""
     if ATTRIBUTE not in nest.op.attributes:
         raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks first")
     chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
     legal = [each for each in candidates(nest) if takes(machine, nest, each)]
+    if chosen == RELAYOUT and len(nest.nodes) == 1 and nest.loads:
+        return chosen
     if chosen not in legal:
         raise MalformedImplementationError(
             f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest; "

@@ -9,14 +9,16 @@ import numpy as np
 from torch_mlir import ir
 
 from polystage import machine
-from polystage.analysis.compulsory import Compulsory, compulsory, macs, nest_count
+from polystage.analysis import bounds
+from polystage.analysis.compulsory import macs, nest_count
 from polystage.analysis.traffic import predict
 from polystage.interp import npu
 from polystage.interp.counts import Counter, Counts
-from polystage.interp.timing import Timeline, Times
+from polystage.interp.timing import Event, Timeline, Times
 from polystage.report.copies import eliminated
 from polystage.report.relayout import relayouts
 from polystage.report.report import (
+    Bounds,
     CompileSeconds,
     Dram,
     Instructions,
@@ -46,6 +48,7 @@ def collect(subject: Subject) -> Report:
     affine, program = subject.levels["affine"], subject.levels["npu"]
     target = machine.of_module(program)
     predicted = predict(program)
+    least = bounds.bounds(affine, subject.levels["optimized"], target)
     report = Report(
         model=subject.name,
         target=target.name,
@@ -54,7 +57,8 @@ def collect(subject: Subject) -> Report:
         macs=macs(affine),
         copies=eliminated(affine, subject.levels["optimized"]),
         relayout=relayouts(program),
-        dram=_dram(predicted, compulsory(affine)),
+        dram=_dram(predicted, least.compulsory_bytes),
+        bounds=_bounds(predicted, least),
         onchip=Onchip(predicted.bytes.onchip_by_engine()),
         instructions=Instructions(dict(predicted.instructions)),
         predicted=moved(predicted),
@@ -74,34 +78,57 @@ def _peak_per_lane(program: ir.Operation) -> int:
     return ir.IntegerAttr(program.attributes["npu.sbuf_peak"]).value
 
 
-def _dram(predicted: Counts, least: Compulsory) -> Dram:
+def _dram(predicted: Counts, compulsory: int) -> Dram:
     read, written = predicted.bytes.dram()
     total = read + written
-    ratio = total / least.total if least.total else 1.0
-    return Dram(read, written, total, least.total, ratio, dict(predicted.bytes.by_cause()))
+    return Dram(read, written, total, compulsory, _ratio(total, compulsory), dict(predicted.bytes.by_cause()))
+
+
+def _bounds(predicted: Counts, least: bounds.Bounds) -> Bounds:
+    ratio = _ratio(sum(predicted.bytes.dram()), least.bytes)
+    name = least.binding.result if least.binding else ""
+    communication = least.communication_bytes
+    return Bounds(least.compulsory_bytes, communication, name, ratio, least.compute_us, least.dram_us)
+
+
+def _ratio(value: float, bound: float) -> float:
+    return value / bound if bound else 1.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of an npu program: what it counted, and the seconds it took here."""
+    """One execution of an npu program: what it counted, the seconds it took here, and its events if asked for."""
 
     counts: Counts
     times: Times
     seconds: float
+    events: Sequence[Event]
 
 
-def execute(program: ir.Operation, arrays: Sequence[Array], compulsory_bytes: int) -> Run:
-    """Executes on ``arrays``, one for each argument; outputs are written in place."""
-    counter, timeline = Counter(), Timeline(machine.of_module(program))
+def execute(program: ir.Operation, arrays: Sequence[Array], trace: bool = False) -> Run:
+    """Executes on ``arrays``, one for each argument; outputs are written in place. ``trace`` keeps the events."""
+    counter, timeline = Counter(), Timeline(machine.of_module(program), trace)
     begin = time.perf_counter()
     npu.execute(program, arrays, listeners=(counter, timeline))
     seconds = time.perf_counter() - begin
-    return Run(counter.counts(), timeline.times(compulsory_bytes), seconds)
+    return Run(counter.counts(), timeline.times(), seconds, timeline.events or ())
 
 
 def with_run(report: Report, program: ir.Operation, run: Run) -> Report:
     """``report`` with what ``run`` executed; counts have to be equal row by row and op by op, not only in total."""
     equal = run.counts == predict(program)
-    times = run.times
-    modelled = Time(times.modelled_us, times.compute_bound_us, times.dram_bound_us, dict(times.busy_us))
-    return report.with_run(moved(run.counts), equal, modelled, RunSeconds(run.seconds))
+    return report.with_run(moved(run.counts), equal, _time(run.times, report.bounds), RunSeconds(run.seconds))
+
+
+def _time(times: Times, least: Bounds) -> Time:
+    end = times.modelled_us
+    return Time(
+        end,
+        least.compute_us,
+        least.dram_us,
+        _ratio(end, max(least.compute_us, least.dram_us)),
+        times.exposed_dma_us,
+        dict(times.busy_us),
+        {engine: _ratio(busy, end) for engine, busy in times.busy_us.items()},
+        dict(times.lanes),
+    )

@@ -5,9 +5,8 @@ What only execution can tell is None until the program has run.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -98,13 +97,38 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What no schedule beats (``analysis.bounds``): DRAM bytes and microseconds on the target.
+
+    ``communication_bytes`` is the greatest bound of a single contraction, ``contraction`` the name of its result;
+    ``ratio`` is this program's DRAM bytes over the greater of compulsory and communication bytes.
+    """
+
+    compulsory_bytes: int
+    communication_bytes: int
+    contraction: str
+    ratio: float
+    compute_us: float
+    dram_us: float
+
+
+@dataclass(frozen=True)
 class Time:
-    """Modelled time, two bounds that no schedule beats (products at peak rate, compulsory bytes), busy time."""
+    """Modelled time, its bounds, and what the engines did meanwhile.
+
+    ``over_bound`` is modelled time over the greater bound. ``exposed_dma_us`` is the time in which transfers are in
+    flight and no compute engine works; ``utilisation_by_engine`` is busy over modelled time; ``lanes_by_engine`` is the
+    share of the lanes that work while an engine does (of the rows x columns, for the matrix engine).
+    """
 
     modelled_us: float
     compute_bound_us: float
     dram_bound_us: float
+    over_bound: float
+    exposed_dma_us: float
     busy_us_by_engine: Mapping[str, float]
+    utilisation_by_engine: Mapping[str, float]
+    lanes_by_engine: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,7 @@ class Report:
     copies: Copies
     relayout: Relayout
     dram: Dram
+    bounds: Bounds
     onchip: Onchip
     instructions: Instructions
     predicted: Moved
@@ -155,10 +180,6 @@ class Report:
     time: Time | None = None
     check: Check | None = None
     run_seconds: RunSeconds | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers, in the order of the fields."""
-        return asdict(self)
 
     def to_json(self) -> str:
         """The report as indented JSON text."""

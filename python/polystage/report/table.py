@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from polystage.report.report import Check, Report
+from polystage.report.report import Bounds, Check, Report
 
 WIDTH = 100
 
@@ -109,12 +109,19 @@ def _memory(report: Report) -> RenderableType:
     table.add_row("DRAM read", human_bytes(dram.read))
     table.add_row("DRAM written", human_bytes(dram.written))
     table.add_row("compulsory", human_bytes(dram.compulsory))
+    table.add_row("communication bound", _communication(report.bounds))
+    table.add_row("DRAM over bound", f"{report.bounds.ratio:.2f}x")
     table.add_row("copy nests found", f"{copies.found}, {human_bytes(copies.bytes_found)}")
     table.add_row("  eliminated", f"{copies.eliminated}, {human_bytes(copies.bytes_eliminated)}")
     for move, moves in copies.by_move.items():
         table.add_row(f"    by {move}", f"{moves.count}, {human_bytes(moves.bytes)}")
     table.add_row("relayouts", f"{report.relayout.count}, {human_bytes(report.relayout.bytes)}")
     return table
+
+
+def _communication(bounds: Bounds) -> str:
+    at = f" at {bounds.contraction}" if bounds.contraction else ""
+    return f"{human_bytes(bounds.communication_bytes)}{at}"
 
 
 def _causes(report: Report) -> RenderableType:
@@ -140,14 +147,18 @@ def _compile(report: Report) -> RenderableType:
 
 
 def _time(report: Report) -> RenderableType:
-    if report.time is None:
-        table = _table("time on the target")
-        table.add_row(Text("not run yet", "dim"))
-        return table
-    time = report.time
-    values = {"modelled": time.modelled_us, "compute bound": time.compute_bound_us, "DRAM bound": time.dram_bound_us}
-    values |= {f"  {engine} busy": busy for engine, busy in time.busy_us_by_engine.items()}
-    return _bar_table("time on the target", {n: (v, _duration(v)) for n, v in values.items()}, "red", ordered=False)
+    """Modelled time over its bounds, then what each engine did: busy time, share of the whole, share of lanes."""
+    bounds, time = report.bounds, report.time
+    values = {"compute bound": bounds.compute_us, "DRAM bound": bounds.dram_us}
+    if time is None:
+        rows = {name: (value, _duration(value)) for name, value in values.items()}
+        return _bar_table("time on the target: not run yet", rows, "red", ordered=False)
+    values |= {"modelled": time.modelled_us, "  exposed DMA": time.exposed_dma_us}
+    rows = {name: (value, _duration(value)) for name, value in values.items()}
+    for engine, busy in time.busy_us_by_engine.items():
+        lanes = f", {time.lanes_by_engine[engine]:.0%} lanes" if engine in time.lanes_by_engine else ""
+        rows[f"  {engine} busy"] = (busy, f"{time.utilisation_by_engine[engine]:.0%}{lanes}")
+    return _bar_table(f"time on the target, {time.over_bound:.2f}x its bound", rows, "red", ordered=False)
 
 
 def _bar_table(title: str, rows: Mapping[str, tuple[float, str]], style: str, ordered: bool = True) -> Table:

@@ -5,7 +5,7 @@
 // STRATEGY: error: {{.*}}strategy
 // NUMBER: error: {{.*}}max-ops
 
-// expected-error@+1 {{the module has no function '@main'}}
+// expected-error @unknown {{module has no function @main}}
 module {
 }
 

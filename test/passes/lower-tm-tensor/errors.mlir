@@ -1,4 +1,4 @@
-// RUN: polystage-opt %s --allow-unregistered-dialect --lower-tm-tensor --split-input-file --verify-diagnostics
+// RUN: polystage-opt %s --lower-tm-tensor --split-input-file --verify-diagnostics
 
 func.func @main(%x: tensor<6xf32>) -> tensor<6xf32> {
   // expected-error@+1 {{operation 'sort' is not supported}}

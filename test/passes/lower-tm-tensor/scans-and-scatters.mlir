@@ -1,5 +1,4 @@
-// The driver does not know the dialect tm_tensor, so operations are in generic form.
-// RUN: polystage-opt %s --allow-unregistered-dialect --lower-tm-tensor --split-input-file | FileCheck %s
+// RUN: polystage-opt %s --lower-tm-tensor --split-input-file | FileCheck %s
 
 // An inclusive scan: the first element is copied, every other one continues its predecessor.
 // CHECK-LABEL: func.func @main(
@@ -19,12 +18,12 @@
 // CHECK: %[[T:.*]] = bufferization.to_tensor %[[R]] restrict writable
 // CHECK: return %[[T]]
 func.func @main(%x: tensor<4x6xf32>, %a: tensor<4x6xf32>, %b: tensor<4xf32>) -> tensor<4x6xf32> {
-  %y:2 = "tm_tensor.scan"(%x, %a, %b) ({
+  %y:2 = tm_tensor.scan dimension(1) inclusive(true)
+      ins(%x : tensor<4x6xf32>) outs(%a, %b : tensor<4x6xf32>, tensor<4xf32>) {
   ^bb0(%p: f32, %q: f32):
     %s = arith.addf %p, %q : f32
-    "tm_tensor.yield"(%s) : (f32) -> ()
-  }) {dimension = 1 : i64, inclusive = true, operandSegmentSizes = array<i32: 1, 2>}
-      : (tensor<4x6xf32>, tensor<4x6xf32>, tensor<4xf32>) -> (tensor<4x6xf32>, tensor<4xf32>)
+    tm_tensor.yield %s : f32
+  } -> tensor<4x6xf32>, tensor<4xf32>
   return %y#0 : tensor<4x6xf32>
 }
 
@@ -47,12 +46,12 @@ func.func @main(%x: tensor<4x6xf32>, %a: tensor<4x6xf32>, %b: tensor<4xf32>) -> 
 // CHECK: arith.mulf
 // CHECK: affine.store %{{.*}}, %{{.*}}[] : memref<f32>
 func.func @main(%x: tensor<6xf32>, %a: tensor<6xf32>, %b: tensor<f32>) -> (tensor<6xf32>, tensor<f32>) {
-  %y:2 = "tm_tensor.scan"(%x, %a, %b) ({
+  %y:2 = tm_tensor.scan dimension(0) inclusive(false)
+      ins(%x : tensor<6xf32>) outs(%a, %b : tensor<6xf32>, tensor<f32>) {
   ^bb0(%p: f32, %q: f32):
     %s = arith.mulf %p, %q : f32
-    "tm_tensor.yield"(%s) : (f32) -> ()
-  }) {dimension = 0 : i64, inclusive = false, operandSegmentSizes = array<i32: 1, 2>}
-      : (tensor<6xf32>, tensor<6xf32>, tensor<f32>) -> (tensor<6xf32>, tensor<f32>)
+    tm_tensor.yield %s : f32
+  } -> tensor<6xf32>, tensor<f32>
   return %y#0, %y#1 : tensor<6xf32>, tensor<f32>
 }
 
@@ -70,10 +69,10 @@ func.func @main(%x: tensor<6xf32>, %a: tensor<6xf32>, %b: tensor<f32>) -> (tenso
 // CHECK: %[[ROW:.*]] = arith.addi %[[INDEX]], %[[J]] : index
 // CHECK: memref.store %{{.*}}, %[[TARGET]][%[[ROW]], %[[K]]]
 func.func @main(%original: tensor<8x4xf32>, %updates: tensor<3x1x4xf32>, %i: tensor<3x1xi32>) -> tensor<8x4xf32> {
-  %y = "tm_tensor.scatter"(%updates, %i, %original) ({
+  %y = tm_tensor.scatter {dimension_map = array<i64: 0>} unique_indices(false)
+      ins(%updates, %i : tensor<3x1x4xf32>, tensor<3x1xi32>) outs(%original : tensor<8x4xf32>) {
   ^bb0(%update: f32, %old: f32):
-    "tm_tensor.yield"(%update) : (f32) -> ()
-  }) {dimension_map = array<i64: 0>, unique_indices = false, operandSegmentSizes = array<i32: 2, 1>}
-      : (tensor<3x1x4xf32>, tensor<3x1xi32>, tensor<8x4xf32>) -> tensor<8x4xf32>
+    tm_tensor.yield %update : f32
+  } -> tensor<8x4xf32>
   return %y : tensor<8x4xf32>
 }
