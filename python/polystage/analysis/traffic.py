@@ -52,12 +52,13 @@ def _instructions(block: ir.Block, trips: int) -> Iterator[tuple[ir.Operation, i
     for view in block.operations:
         op = view.operation
         if op.name == "affine.for":
-            yield from _instructions(op.regions[0].blocks[0], trips * _trip_count(op))
+            yield from _instructions(op.regions[0].blocks[0], trips * trip_count(op))
         elif npu.is_instruction(op):
             yield op, trips
 
 
-def _trip_count(loop: ir.Operation) -> int:
+def trip_count(loop: ir.Operation) -> int:
+    """Iterations of a loop around instructions, which may carry tokens; ValueError for bounds that are no constants."""
     low, high = (
         ir.AffineMapAttr(loop.attributes[bound]).value.results[0] for bound in ("lowerBoundMap", "upperBoundMap")
     )

@@ -8,6 +8,7 @@ in what is new; the nests run, each staged by itself on the windows; what is don
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from math import gcd
 
 from torch_mlir import ir
 
@@ -21,6 +22,7 @@ from polystage.analysis.tiling import tiling_of
 from polystage.analysis.values import array_name
 from polystage.analysis.windows import Window
 from polystage.dialects import affine
+from polystage.dialects.npu import memory_of
 from polystage.machine import Machine
 from polystage.passes._positions import Action, Place, Run, Start, compress
 from polystage.passes._staging import KIND, StagedNest, access_map
@@ -99,7 +101,7 @@ class GroupWriter:
             if each.kept:
                 self.alloc(array)
         self.play(Place.of(list(self.before(Level.BEFORE, 0, 0))), [])
-        for run in compress([self.row(s) for s in range(sweep.sweeps)]):
+        for run in compress([self.row(s) for s in range(sweep.sweeps)], self.sweeps_loop):
             with ExitStack() as stack:
                 ivs = [stack.enter_context(affine.loop(run.count))] if run.count > 1 else []
                 self.write_row(run, ivs)
@@ -111,7 +113,7 @@ class GroupWriter:
         """A whole sweep as a place."""
         before, after = (Place.of(list(part)) for part in (self.before(Level.OUTER, s, 0), self.after(Level.OUTER, s)))
         steps = [Place.of(list(self.before(Level.STEP, s, t))) for t in range(self.plan.sweep.steps)]
-        runs = tuple(compress(steps))
+        runs = tuple(compress(steps, lambda run: self.loops(run.first.shape, run.first.starts, run.delta)))
         starts = tuple(start for run in runs for start in run.first.starts)
         shape = (before.shape, tuple(run.shape for run in runs), after.shape)
         return Place(shape, (*before.starts, *starts, *after.starts))
@@ -172,6 +174,51 @@ class GroupWriter:
             lows, extents = box_at(window.final, s, t)
             if all(extents):
                 yield Action("store", array, extents, lows)
+
+    # ---- which runs can be loops
+
+    def sweeps_loop(self, run: Run) -> bool:
+        """Whether a run of sweeps can be a loop."""
+        assert isinstance(run.first.shape, tuple)
+        before, runs, after = run.first.shape
+        parts = [before, *(shape for shape, _, _ in runs), after]
+        at, legal = 0, True
+        for part in parts:
+            size = _count(part)
+            own = slice(at, at + size)
+            legal = legal and self.loops(part, run.first.starts[own], run.delta[own])
+            at += size
+        return legal
+
+    def loops(self, shape: object, starts: Sequence[int], delta: Sequence[int]) -> bool:
+        """Whether nests on arrays of several blocks of lanes stay on their lanes as the places advance."""
+        assert isinstance(shape, tuple)
+        at = 0
+        for kind, key, extents, count in shape:
+            lows, steps = starts[at : at + count], delta[at : at + count]
+            at += count
+            if kind == "nest" and not self.stays(self.plan.sweep.group.nests[key].nest, extents, lows, steps):
+                return False
+        return True
+
+    def stays(self, nest: Nest, extents: Sequence[int], lows: Sequence[int], steps: Sequence[int]) -> bool:
+        """Whether one nest does."""
+        stored = [] if nest.store.indirect else [nest.store.access]
+        for access in (*nest.loads, *stored):
+            type_ = ir.MemRefType(access.array.type)
+            if access.array in self.plan.windows or memory_of(type_) == "dram":
+                continue
+            layout = Layout.of(type_, self.machine.lanes)
+            if layout.dim is None or type_.shape[layout.dim] <= layout.block:
+                continue
+            index = access.indices[layout.dim]
+            step = sum(factor * steps[loop] for loop, factor in enumerate(index.dims))
+            first = sum(factor * lows[loop] for loop, factor in enumerate(index.dims))
+            least, most = Linear(index.const + first, index.dims).span(extents)
+            grain = gcd(layout.block, step)
+            if step % layout.block and least // grain != most // grain:
+                return False
+        return True
 
     # ---- writing
 

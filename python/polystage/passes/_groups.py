@@ -1,6 +1,6 @@
 """What a group of nests takes and moves with given tiles (shared by the policies of ``stage``)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -43,9 +43,9 @@ class Candidate:
         return sum(self.moved.values())
 
 
-def group_of(steps: Sequence[Step], first: int, last: int, outside: Callable[[ir.Value, int, int], bool]) -> Group:
-    """The group of nests ``first`` to ``last``; ``outside`` tells whether an array is used after or written before."""
-    nests = tuple(swept_nest(step.nest) for step in steps[first : last + 1])
+def group_of(arrays_used: "Arrays", first: int, last: int) -> Group:
+    """The group of nests ``first`` to ``last``."""
+    nests, outside = tuple(arrays_used.nests[first : last + 1]), arrays_used.outside
     arrays = dict.fromkeys(nest.store.array for nest in nests)
     sink = max(range(len(nests)), key=lambda k: (nests[k].iterations > 0 and bool(nests[k].reads), k))
     live_out = frozenset(array for array in arrays if outside(array, last, 1))
@@ -57,13 +57,24 @@ class Arrays:
     """Where in the schedule each array is used."""
 
     def __init__(self, steps: Sequence[Step], machine: Machine, residents: Sequence[Resident] = ()) -> None:
+        self.steps, self.machine = steps, machine
         self.uses = uses_of(steps, machine.lanes)
+        self.nests = [swept_nest(step.nest) for step in steps]
+        self.groups: dict[tuple[int, int], tuple[Group, Mapping[ir.Value, Uses]]] = {}
         for each in residents:
             uses = self.uses.setdefault(each.array, Uses())
             if each.loaded:
                 uses.reads.append(each.first)
             if each.stored:
                 uses.writes.append(each.last)
+
+    def group(self, first: int, last: int) -> tuple[Group, Mapping[ir.Value, Uses]]:
+        """The group of nests ``first`` to ``last``, and how it uses its arrays."""
+        key = (first, last)
+        if key not in self.groups:
+            uses = uses_of(self.steps[first : last + 1], self.machine.lanes)
+            self.groups[key] = group_of(self, first, last), uses
+        return self.groups[key]
 
     def outside(self, array: ir.Value, position: int, direction: int) -> bool:
         """Whether an array is used after a position (direction 1), or written before it (-1)."""
@@ -76,20 +87,14 @@ class Arrays:
 
 
 def candidate(
-    steps: Sequence[Step],
-    first: int,
-    last: int,
-    tiles: Sequence[Tile],
-    arrays: Arrays,
-    on_chip: frozenset[ir.Value],
-    machine: Machine,
+    arrays: Arrays, first: int, last: int, tiles: Sequence[Tile], on_chip: frozenset[ir.Value]
 ) -> Candidate | Refused:
     """The group with these tiles; arrays ``on_chip`` are used where they are."""
-    group = group_of(steps, first, last, arrays.outside)
+    machine = arrays.machine
+    group, uses = arrays.group(first, last)
     swept = sweep(group, tiles)
     if isinstance(swept, Refused):
         return swept
-    uses = uses_of(steps[first : last + 1], machine.lanes)
     windows: dict[ir.Value, Held] = {}
     lives, moved = list[Live](), dict[ir.Value, int]()
     for array, window in swept.windows.items():

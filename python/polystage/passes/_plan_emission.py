@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from torch_mlir import ir
 
 from polystage.alloc import Buffer, Infeasible, Problem, Solution, solve
-from polystage.analysis.groups import Refused
+from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Constant, Nest, signature
 from polystage.analysis.tiling import NestTiling, tiling_of
@@ -18,7 +18,7 @@ from polystage.machine import Machine
 from polystage.passes._group_emission import GroupPlan, GroupWriter
 from polystage.passes._groups import Arrays, Candidate, candidate, rooms
 from polystage.passes._placing import moves_only, place, write_transfer
-from polystage.passes._planning import Plan, Segment
+from polystage.passes._planning import Plan, Segment, larger_tiles
 from polystage.passes._schedule import Step
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
@@ -95,22 +95,35 @@ class PlanWriter:
         return {nest.store.array, *(access.array for access in nest.loads)} <= self.on_chip
 
     def group(self, segment: Segment) -> Candidate:
-        """The group anew on the arrays as they now lie."""
+        """The group anew on the arrays as they now lie, with the largest tiles that fit."""
         if segment.first not in self.groups:
             assert segment.group is not None
-            tiles = segment.group.sweep.tiles
-            found = candidate(self.steps, segment.first, segment.last, tiles, self.arrays, self.on_chip, self.machine)
-            assert not isinstance(found, Refused), found
-            self.groups[segment.first] = found
+            (tile,) = segment.group.sweep.tiles
+            step = self.steps[segment.last]
+            for size in [*larger_tiles(step, tile.loop, self.machine), tile.size]:
+                tiles = (Tile(tile.loop, size),)
+                found = candidate(self.arrays, segment.first, segment.last, tiles, self.on_chip)
+                if not isinstance(found, Refused) and (size == tile.size or self.fits(found)):
+                    self.groups[segment.first] = found
+                    break
         return self.groups[segment.first]
 
-    def group_rooms(self, group: Candidate) -> Iterator[int]:
-        """Room for the tiles of each nest of a group: what it needs and some more, of what is there."""
+    def fits(self, group: Candidate) -> bool:
+        """Whether there is room for the smallest tiles of all nests of a group, and as much again."""
+        return all(room >= 2 * least for least, room in self.needs(group))
+
+    def needs(self, group: Candidate) -> Iterator[tuple[int, int]]:
+        """The smallest demand of each nest of a group, and the room for it."""
         placed = {array: held.layout for array, held in group.windows.items()}
         for position, room in zip(range(group.first, group.last + 1), rooms(group, self.room), strict=True):
             step = self.steps[position]
             tiling = tiling_of(step.nest, step.implementation, self.machine, placed)
-            yield min(room, 4 * tiling.demand(smallest(tiling)))
+            yield tiling.demand(smallest(tiling)), room
+
+    def group_rooms(self, group: Candidate) -> Iterator[int]:
+        """Room for the tiles of each nest of a group: what it needs and some more, of what is there."""
+        for least, room in self.needs(group):
+            yield min(room, 4 * least)
 
     def problem(self, units: Sequence[Unit]) -> Problem:
         """The packing of what is on chip and of all tiles."""

@@ -35,6 +35,8 @@ class Effort:
     longest: int
 
 
+MAX_STEPS = 256  # of a tile loop while plans are searched
+MAX_MISSES = 6  # sinks in a row with which no group fits, after which longer groups are not tried
 EFFORTS = (Effort(1, 1), Effort(2, 12), Effort(6, 28), Effort(16, 40))
 
 
@@ -209,17 +211,21 @@ class Planner:
             yield alone
         if effort.longest == 1:
             return
+        if not self.starts_unit(k):
+            return
         misses = 0
         for last in range(k + 1, min(k + effort.longest, len(self.steps))):
-            found = False
-            for group in self.candidates(k, last):
-                after = self.run_group(state, group)
-                if after is not None:
-                    found = True
-                    yield after
-            misses = 0 if found else misses + 1
-            if misses > 6:
+            if not self.steps[last].nest.loads:
+                continue
+            groups = [after for each in self.candidates(k, last) if (after := self.run_group(state, each)) is not None]
+            yield from groups
+            misses = 0 if groups else misses + 1
+            if misses > MAX_MISSES:
                 return
+
+    def starts_unit(self, k: int) -> bool:
+        """Whether the nest before is more than an initialisation of what follows."""
+        return k == 0 or bool(self.steps[k - 1].nest.loads)
 
     def run_single(self, state: State, k: int) -> State | None:
         """The nest by itself."""
@@ -371,38 +377,31 @@ class Planner:
         return self.groups[key]
 
     def _candidates(self, first: int, last: int) -> Iterator[Candidate]:
-        sink = self.steps[last].nest
-        if not sink.loads:
-            return
         found = list[tuple[int, Candidate]]()
-        for loop, extent in enumerate(sink.extents):
-            if extent == 1:
-                continue
-            best: tuple[int, Candidate] | None = None
-            for size in self.sizes(last, loop):
-                each = candidate(self.steps, first, last, (Tile(loop, size),), self.uses, frozenset(), self.machine)
-                if isinstance(each, Refused) or each.sweep.repeated:
-                    break
-                demand = self.demand(each)
-                if demand <= self.capacity:
-                    best = (demand, each)
-                    break
-            if best is not None:
-                found.append(best)
+        for loop in self.tiled_loops(last):
+            each = self.fitting(first, last, loop)
+            if each is not None:
+                found.append((self.demand(each), each))
         found.sort(key=lambda pair: (pair[1].dram_bytes, pair[0]))
         yield from (each for _, each in found[:2])
 
-    def sizes(self, k: int, loop: int) -> Iterator[int]:
-        """Tile sizes from large to small."""
+    def fitting(self, first: int, last: int, loop: int) -> Candidate | None:
+        """The group with the smallest tiles of a loop, if it fits; they grow when the plan is written."""
+        each = candidate(
+            self.uses, first, last, (Tile(loop, least_tile(self.steps[last], loop, self.machine)),), frozenset()
+        )
+        if isinstance(each, Refused) or each.sweep.repeated or self.demand(each) > self.capacity:
+            return None
+        return each
+
+    def tiled_loops(self, k: int) -> list[int]:
+        """Loops of a sink worth tiling: of the parallel ones the longest, and the one that is contracted on lanes."""
         step = self.steps[k]
-        extent, implementation = step.nest.extents[loop], step.implementation
-        least = self.machine.lanes if loop in (implementation.lane, implementation.rows) else 1
-        size = extent // 2
-        while size >= least:
-            yield size
-            size = size // 2
-        if extent < 2 * least and least == 1:
-            yield 1
+        extents = step.nest.extents
+        parallel = sorted((d for d in step.nest.parallel if extents[d] > 1), key=lambda d: -extents[d])[:4]
+        contracted = step.implementation.kind == "contraction" and step.implementation.lane in step.nest.reduced
+        lane = step.implementation.lane
+        return [*parallel, *([lane] if contracted and lane is not None and extents[lane] > 1 else [])]
 
     def demand(self, each: Candidate) -> int:
         """Most bytes per lane that a group takes at one time with everything in windows."""
@@ -459,6 +458,20 @@ class Planner:
         written = any(first <= at <= last for at in array.writes)
         stored = written and (array.is_result or array.used_after(last) is not None)
         return Resident(value, array.layout, array.lane_bytes, first, last, loaded, stored)
+
+
+def least_tile(step: Step, loop: int, machine: Machine) -> int:
+    """The smallest tile of a loop that fills the lanes, in not more steps than are worth counting."""
+    extent = step.nest.extents[loop]
+    over_lanes = loop in (step.implementation.lane, step.implementation.rows)
+    return min(machine.lanes, ceil(extent / 2)) if over_lanes else max(1, extent // MAX_STEPS)
+
+
+def larger_tiles(step: Step, loop: int, machine: Machine) -> Iterator[int]:
+    """Tile sizes from half of a loop downwards, the smallest last."""
+    extent, least = step.nest.extents[loop], least_tile(step, loop, machine)
+    sizes = {ceil(ceil(extent / part) / least) * least for part in (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)}
+    yield from sorted((size for size in {*sizes, least} if least <= size < extent), reverse=True)
 
 
 def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:

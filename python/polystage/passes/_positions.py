@@ -4,7 +4,7 @@ A *place* is the list of actions at one position. Consecutive places with the sa
 constant vector are a *run*, which is written as one ``affine.for``.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,8 +51,18 @@ class Run:
         return self.first.shape, self.count, self.delta if self.count > 1 else ()
 
 
-def compress(places: Sequence[Place]) -> Iterator[Run]:
-    """Maximal runs, in order."""
+def compress(places: Sequence[Place], loops: Callable[[Run], bool] = lambda run: True) -> Iterator[Run]:
+    """Maximal runs, in order; those that ``loops`` refuses are taken apart."""
+    for run in _runs(places):
+        if run.count == 1 or loops(run):
+            yield run
+        else:
+            for k in range(run.count):
+                starts = tuple(start + k * step for start, step in zip(run.first.starts, run.delta, strict=True))
+                yield Run(Place(run.first.shape, starts), 1, (0,) * len(starts))
+
+
+def _runs(places: Sequence[Place]) -> Iterator[Run]:
     at = 0
     while at < len(places):
         first, count = places[at], 1

@@ -70,7 +70,7 @@ def uses_of(steps: Sequence[Step], lanes: int) -> Mapping[ir.Value, Uses]:
         uses.writes.append(position)
         if stored is None:
             uses.indirect = True
-        elif wanted:
+        else:
             _note(uses, stored, lane_of_result(nest, implementation), nest)
     return found
 

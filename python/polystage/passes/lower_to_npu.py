@@ -70,8 +70,9 @@ class LowerToNpu(Pass):
         body = function.regions[0].blocks[0]
         physical = physical_arrays(body, machine)
         self._block(body, (), Target(machine, physical), ctx)
-        for array in physical:
-            ir.OpResult(array).owner.erase()
+        if not ctx.failed:
+            for array in physical:
+                ir.OpResult(array).owner.erase()
         for constant in [o.operation for o in function.regions[0].blocks[0].operations]:
             if constant.name == "arith.constant" and not any(True for _ in constant.result.uses):
                 constant.erase()

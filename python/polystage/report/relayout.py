@@ -9,7 +9,8 @@ from math import prod
 
 from torch_mlir import ir
 
-from polystage.analysis.nests import constant_trip, main_function
+from polystage.analysis.nests import main_function
+from polystage.analysis.traffic import trip_count
 from polystage.dialects import npu
 from polystage.report.report import Relayout
 
@@ -30,6 +31,6 @@ def _transfers(block: ir.Block, trips: int) -> Iterator[tuple[ir.Operation, int]
     for view in block.operations:
         op = view.operation
         if op.name == "affine.for":
-            yield from _transfers(op.regions[0].blocks[0], trips * constant_trip(op))
+            yield from _transfers(op.regions[0].blocks[0], trips * trip_count(op))
         elif op.name == "npu.dma_start":
             yield op, trips
