@@ -296,6 +296,20 @@ class Sweep:
         window = self.windows[array]
         return window.moved(window.final, self.sweeps) if window.stored else 0
 
+    def covered(self, array: ir.Value) -> bool:
+        """Whether all that is stored of an array was written or loaded before; sure only if it says so.
+
+        The hull of what several nests write may hold elements that none of them does.
+        """
+        writers = self.group.apart.get(array, ())
+        if self.windows[array].loaded or any(self.group.nests[number].whole is not None for number in writers):
+            return self.windows[array].loaded
+        written = 0
+        for number in writers:
+            nest = self.group.nests[number]
+            written += self.iterations(number) * nest.elements // nest.iterations
+        return written == self.stored(array)
+
 
 def sweep(group: Group, tiles: Sequence[Tile]) -> Sweep | Refused:
     """Execute a group by tiles of its sink, the outermost first.

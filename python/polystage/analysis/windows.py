@@ -9,6 +9,7 @@ from torch_mlir import ir
 
 from polystage.analysis.intervals import (
     FAR,
+    Bound,
     Interval,
     Mask,
     Matrix,
@@ -134,17 +135,23 @@ def _replaced(dims: tuple[Interval, ...], position: int, interval: Interval) -> 
 
 
 def ready(nest: SweptNest, box: Box, dim: int) -> Matrix:
-    """The element along a dimension of what a nest stores up to which it is done after each step of a sweep."""
+    """The element along a dimension of what a nest stores up to which it is done after each step of a sweep.
+
+    ``FAR`` when it has nothing more to do in the sweep; that the last step ends all need not be told.
+    """
     form = nest.store.forms[dim]
     factor = next((factor for loop, factor in form.terms if loop == box.slides), None)
     if box.level < Level.STEP:
         return matrix(FAR)
-    if box.slides is None or factor is None:
-        active = np.ones((1, 1), np.bool_) if box.active is None else box.active
-        last = active[:, ::-1].argmax(axis=1)[:, None]  # from the end; 0 if never
-        done = np.arange(active.shape[1])[None, :] >= active.shape[1] - 1 - last
-        never: Mask = ~np.logical_or.reduce(active, axis=1, keepdims=True)
-        return np.where(done | never, FAR, form.least)
-    executed = matrix(box.loops[box.slides].high)
-    least = form.rest(box.slides, nest.extents)[0]
-    return np.where(executed >= executed[:, -1:], FAR, least + factor * executed)
+    at: Bound = form.least
+    if box.slides is not None and factor is not None:
+        executed = matrix(box.loops[box.slides].high)
+        ended: Mask = executed >= executed[:, -1:]
+        if factor > 0:
+            at = form.rest(box.slides, nest.extents)[0] + factor * executed
+    elif box.active is None:
+        return matrix(at)
+    else:
+        last = box.active.shape[1] - 1 - box.active[:, ::-1].argmax(axis=1, keepdims=True)
+        ended = np.arange(box.active.shape[1])[None, :] >= last
+    return np.where(ended if box.rows is None else ended | ~box.rows, FAR, at)
