@@ -74,9 +74,11 @@ def _crossing(nest: Nest, physical: Physical, machine: Machine) -> list[int]:
     """
     found = set[int]()
     for access in _accesses(nest):
+        if access.array not in physical:
+            continue
         type_ = ir.MemRefType(access.array.type)
         layout = Layout.of(type_, machine.lanes)
-        if access.array not in physical or layout.dim is None or type_.shape[layout.dim] <= layout.block:
+        if layout.dim is None or type_.shape[layout.dim] <= layout.block:
             continue
         index = access.indices[layout.dim]
         grain = gcd(layout.block, *index.symbols)
