@@ -119,7 +119,7 @@ class _Composer:
         layout = Layout.of(type_, self.machine.lanes)
         target = self.physical[access.array]
         if layout.dim is None:
-            zero = replace(indices[0], const=0, dims=(0,) * len(piece.extents), symbols=(0,) * len(self.nest.symbols))
+            zero = Linear(0, (0,) * len(piece.extents), (0,) * len(self.nest.symbols))
             return Access(target, (zero, *indices))
         index, free = indices[layout.dim], indices[: layout.dim] + indices[layout.dim + 1 :]
         if type_.shape[layout.dim] <= layout.block:
