@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 from sweeping import check, group, name_of, nests
 
 from polystage.analysis.groups import Refused, Tile
@@ -18,12 +17,12 @@ Shape = tuple[int, int]
 class Builder:
     """Lines of a program over arrays of two dimensions."""
 
-    draw: DrawFn
+    data: st.DataObject
     shapes: dict[str, Shape] = field(default_factory=lambda: {"x": (7, 6), "w": (3, 3)})
     lines: list[str] = field(default_factory=list[str])
 
     def integer(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))
+        return self.data.draw(st.integers(low, high))
 
     def array(self, rows: int, columns: int) -> str:
         name = f"t{len(self.shapes)}"
@@ -31,7 +30,7 @@ class Builder:
         return name
 
     def source(self) -> str:
-        return self.draw(st.sampled_from([name for name in self.shapes if name != "w"][-3:]))
+        return self.data.draw(st.sampled_from([name for name in self.shapes if name != "w"][-3:]))
 
     def line(self, extents: Sequence[int], text: str) -> None:
         self.lines.append(f"{'x'.join(map(str, extents))}: {text}")
@@ -40,7 +39,7 @@ class Builder:
         """A new array with a border around a part of it, filled before or after."""
         above, below, left, right = (self.integer(0, 1) for _ in range(4))
         name = self.array(rows + above + below, columns + left + right)
-        before, after = self.draw(st.sampled_from([(True, False), (False, True)]))
+        before, after = self.data.draw(st.sampled_from([(True, False), (False, True)]))
         if before:
             self.line(self.shapes[name], f"{name}[d0, d1] =")
         if after:
@@ -68,10 +67,8 @@ class Builder:
         kernel = [self.integer(1, 3) for _ in range(2)]
         stride = [self.integer(1, 3) for _ in range(2)]
         dilation = [self.integer(1, 2) for _ in range(2)]
-        sizes = [
-            (n - d * (k - 1) - 1) // s + 1
-            for n, k, s, d in zip(self.shapes[source], kernel, stride, dilation, strict=True)
-        ]
+        window = zip(self.shapes[source], kernel, stride, dilation, strict=True)
+        sizes = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in window]
         if min(sizes) < 1:
             return
         name, (above, left) = self.place(*sizes)
@@ -140,9 +137,9 @@ class Builder:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_random_programs(data: st.DataObject) -> None:
-    builder = Builder(data.draw)
+    builder = Builder(data)
     operations = [builder.window, builder.window, builder.join, builder.concat, builder.statistics, builder.turn]
     operations += [builder.flip, builder.upsample, builder.product]
     for _ in range(data.draw(st.integers(1, 5))):

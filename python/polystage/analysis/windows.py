@@ -16,6 +16,7 @@ from polystage.analysis.intervals import (
     matrix,
     over_all,
     over_inner,
+    positions,
     previous,
     reached,
     remaining,
@@ -109,6 +110,7 @@ def window_of(
         done = high
         for nest, box in writers:
             done = np.minimum(done, ready(nest, box, sliding))
+        done = np.where(positions(done.shape[1]) == done.shape[1] - 1, high, done)
         unsaved = previous(done, FAR)
         low = np.minimum(low, np.where(unsaved < previous(high, -FAR), unsaved, FAR))
     return Window(array, level, deepest, sliding, _replaced(fixed, sliding, _sliding(low, high)), loaded, stored, done)
@@ -152,6 +154,7 @@ def ready(nest: SweptNest, box: Box, dim: int) -> Matrix:
     elif box.active is None:
         return matrix(at)
     else:
-        last = box.active.shape[1] - 1 - box.active[:, ::-1].argmax(axis=1, keepdims=True)
-        ended = np.arange(box.active.shape[1])[None, :] >= last
+        steps = positions(box.active.shape[1])
+        last: Matrix = np.maximum.reduce(np.where(box.active, steps, 0), axis=1, keepdims=True)
+        ended = steps >= last
     return np.where(ended if box.rows is None else ended | ~box.rows, FAR, at)
