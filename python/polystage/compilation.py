@@ -94,7 +94,7 @@ def lower(module: ir.Operation, stages: Sequence[Stage], on_stage: OnStage) -> L
             run_pipeline(module, stage.pipeline, REGISTRY)
         except InvalidIR as failure:
             raise RuntimeError(f"bug in {stage.name}: it left invalid IR") from failure
-        seconds[stage.name] = time.perf_counter() - begin
+        seconds[stage.name] = seconds.get(stage.name, 0.0) + time.perf_counter() - begin
         if stage.level == "affine":
             _note_result_types(levels["linalg"], module)
         if stage.level:

@@ -201,7 +201,7 @@ class Executor:
                 if (name, place) in self.chip:
                     self.dram[name, place] = self.chip[name, place]
                 else:
-                    assert array not in self.sweep.group.covered, (name, place, "was never written")
+                    assert not self.sweep.covered(array), (name, place, "was never written")
 
     def drop(self, names: set[str]) -> None:
         for name in names:

@@ -82,6 +82,20 @@ def test_a_nest_that_reads_what_its_last_iteration_wrote_elsewhere() -> None:
     assert y.tolist() == [5, 4, 3, 3, 4, 5]
 
 
+def test_a_loop_of_one_trip_that_the_store_leaves_out() -> None:
+    x, y = normal(1), np.zeros(1, np.float32)
+    execute(
+        "%x: memref<1xf32>, %y: memref<1xf32>",
+        """
+        affine.for %i = 0 to 1 {
+          %0 = affine.load %x[%i] : memref<1xf32>
+          affine.store %0, %y[0] : memref<1xf32>
+        }""",
+        [x, y],
+    )
+    np.testing.assert_array_equal(y, x)
+
+
 def test_staged_code_with_ragged_tiles_and_memory_spaces() -> None:
     x, y = normal(10), np.zeros(10, np.float32)
     execute(

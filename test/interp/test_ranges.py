@@ -11,6 +11,7 @@ from polystage.interp.ranges import UNORDERED, Ranges, Touch
 
 SIZE = 12
 CELL = 3
+FIRST = Reach(0, (), ((0, 4),))
 ENGINES = range(3)
 
 Access = tuple[int, int, bool]
@@ -50,7 +51,7 @@ def begins(program: Sequence[Instruction]) -> list[tuple[float, float]]:
     """When each instruction begins by ranges, and when it might at the earliest, given how those before went."""
     ranges, record, free, found = Ranges(SIZE), Record(), dict[int, float](), list[tuple[float, float]]()
     for engine, duration, accesses in program:
-        touches = [Touch(ranges, Reach(low, (), ()), (0, high - low), (), writes) for low, high, writes in accesses]
+        touches = [Touch(ranges, Reach(low, (), ((0, high - low),)), (), writes) for low, high, writes in accesses]
         # a transfer that touches the data of another is issued behind a wait for it
         earliest = record.ready(engine, accesses, own=True) if engine == UNORDERED else free.get(engine, 0.0)
         begin = max([earliest, *(touch.ready(engine) for touch in touches)])
@@ -79,7 +80,7 @@ def test_a_transfer_waits_for_engines_only() -> None:
     program = [(UNORDERED, 5, [(0, 4, True)]), (UNORDERED, 2, [(2, 6, False)]), (0, 1, [(2, 6, True)])]
     ranges = Ranges(SIZE)
     for (engine, duration, ((low, high, writes),)), expected in zip(program, (0.0, 0.0, 5.0), strict=True):
-        touch = Touch(ranges, Reach(low, (), ()), (0, high - low), (), writes)
+        touch = Touch(ranges, Reach(low, (), ((0, high - low),)), (), writes)
         assert touch.ready(engine) == expected
         touch.done(engine, expected + duration)
 
@@ -87,18 +88,28 @@ def test_a_transfer_waits_for_engines_only() -> None:
 def test_a_short_transfer_over_a_long_one_does_not_hide_it() -> None:
     ranges = Ranges(SIZE)
     for duration in (9.0, 2.0):
-        touch = Touch(ranges, Reach(0, (), ()), (0, 4), (), True)
+        touch = Touch(ranges, FIRST, (), True)
         touch.ready(UNORDERED)
         touch.done(UNORDERED, duration)
-    assert Touch(ranges, Reach(0, (), ()), (0, 4), (), False).ready(0) == 9.0
+    assert Touch(ranges, FIRST, (), False).ready(0) == 9.0
 
 
 def test_the_place_follows_the_loops_and_the_lanes_do_not_count() -> None:
     ranges, env = Ranges(100), [0]
-    moving = Touch(ranges, Reach(300, ((0, 10),), ()), (0, 4), env, True)
-    fixed = Touch(ranges, Reach(20, (), ()), (0, 4), env, False)
+    moving = Touch(ranges, Reach(300, ((0, 10),), ((0, 4),)), env, True)
+    fixed = Touch(ranges, Reach(20, (), ((0, 4),)), env, False)
     for trip, expected in ((0, 0.0), (1, 0.0), (2, 12.0)):
         env[0] = trip
         moving.ready(0)
         moving.done(0, 10.0 + trip)
         assert fixed.ready(1) == expected
+
+
+def test_a_read_of_two_pieces_does_not_wait_for_what_lies_between() -> None:
+    ranges = Ranges(SIZE)
+    for start, end in ((0, 2.0), (4, 9.0), (8, 3.0)):
+        touch = Touch(ranges, Reach(start, (), ((0, 4),)), (), True)
+        touch.ready(0)
+        touch.done(0, end)
+    assert Touch(ranges, Reach(2, (), ((0, 2), (6, 8))), (), False).ready(1) == 3.0
+    assert Touch(ranges, Reach(2, (), ((0, 8),)), (), False).ready(1) == 9.0

@@ -20,6 +20,7 @@ from polystage.analysis.intervals import (
     matrix,
     minimum,
     over_inner,
+    positions,
     previous,
     reached,
 )
@@ -40,7 +41,7 @@ class Source:
 
 
 def follow(nest: SweptNest, sources: Iterable[Source], steps: int) -> Box | None:
-    """The box of a side nest; None if nothing that it reads moves."""
+    """The box of a side nest; None if nothing that it reads moves, or that with the sweeps along several loops."""
     ahead: dict[int, Matrix] = {}
     across: dict[int, Matrix] = {}
     moves = at_once = False
@@ -51,10 +52,10 @@ def follow(nest: SweptNest, sources: Iterable[Source], steps: int) -> Box | None
             at_once |= len(moving) != 1 or not _bound(nest, source, moving[0], _there(source, dims, moving[0]), ahead)
         for d, interval in enumerate(dims):
             if d not in moving:
-                high = matrix(over_inner(interval).high)
-                if len(high) > 1:
-                    _bound(nest, source, d, _last(reached(high.T)).T, across)
-    if not moves and not across:
+                high = reached(matrix(over_inner(interval).high).T)
+                if (high != high[:, -1:]).any():
+                    _bound(nest, source, d, _last(high).T, across)
+    if len(across) > 1 or not (moves or across):
         return None
     at_once |= len(ahead) > 1 or not ahead.keys().isdisjoint(across)
     return _box(nest, {} if at_once else ahead, across, steps, moves=moves)
@@ -103,7 +104,7 @@ def _box(nest: SweptNest, ahead: dict[int, Matrix], across: dict[int, Matrix], s
         loops[loop] = Interval(previous(high, 0), high)
         slides = loop
     if moves and not ahead:
-        active = np.arange(steps)[None, :] == steps - 1
+        active = positions(steps) == steps - 1
     for low, high in loops:
         active = active & (matrix(low) < matrix(high))
     level = Level.STEP if moves else Level.OUTER

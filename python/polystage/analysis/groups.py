@@ -1,9 +1,7 @@
 """Groups: nests to be executed together tile by tile, and what of them does not depend on tile sizes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 from torch_mlir import ir
 
@@ -94,11 +92,17 @@ class Group:
         )
 
     @cached_property
-    def covered(self) -> frozenset[ir.Value]:
-        """Written arrays of which a window holds nothing that the group neither writes nor loads."""
-        return self.from_outside | frozenset(
-            array for array, writers in self.writers.items() if _cover([self.nests[number] for number in writers])
-        )
+    def apart(self) -> dict[ir.Value, tuple[int, ...]]:
+        """For each written array nests that write different elements of it, the largest first."""
+        found: dict[ir.Value, tuple[int, ...]] = {}
+        for array, writers in self.writers.items():
+            chosen: list[int] = []
+            for number in sorted(writers, key=lambda number: self.nests[number].elements, reverse=True):
+                store = self.nests[number].store
+                if not any(store.meets(self.nests[other].store) for other in chosen):
+                    chosen.append(number)
+            found[array] = tuple(chosen)
+        return found
 
     @cached_property
     def problem(self) -> Refused | None:
@@ -118,14 +122,3 @@ class Group:
                     name = array_name(reference.array)
                     return Refused(number, f"reads '{name}' before a later nest of the group writes it")
         return None
-
-
-def _cover(writers: Sequence[SweptNest]) -> bool:
-    """Whether nests write every element of the hull of what they write; sure only if it says so."""
-    chosen: list[SweptNest] = []
-    for nest in sorted(writers, key=lambda nest: nest.elements, reverse=True):
-        if not any(nest.store.meets(other.store) for other in chosen):
-            chosen.append(nest)
-    spans = zip(*(nest.store.forms for nest in writers), strict=True)
-    box = prod(max(form.most for form in forms) + 1 - min(form.least for form in forms) for forms in spans)
-    return all(nest.whole is None for nest in chosen) and sum(nest.elements for nest in chosen) == box

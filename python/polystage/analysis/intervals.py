@@ -164,6 +164,11 @@ def matrix(bound: Bound) -> Matrix:
     return np.full((1, 1), bound, np.int64) if isinstance(bound, int) else bound
 
 
+def positions(count: int) -> Matrix:
+    """The numbers of the steps."""
+    return np.arange(count, dtype=np.int64).reshape(1, count)
+
+
 def reached(bound: Bound) -> Matrix:
     """The greatest value so far along the inner loop."""
     return np.maximum.accumulate(matrix(bound), axis=1)

@@ -32,12 +32,12 @@ from polystage.analysis.intervals import (
     Form,
     Interval,
     Mask,
-    Matrix,
     intersection,
     matrix,
     maximum,
     over_all,
     over_inner,
+    positions,
     preimage,
     previous,
     reached,
@@ -64,6 +64,9 @@ class Sweeping:
 
     def run(self) -> "Sweep | Refused":
         """The whole sweep."""
+        if self._goes_on:
+            for user, _ in self.group.uses[self.group.sink]:
+                return Refused(user, "uses sums that later sweeps go on with")
         boxes = self._boxes()
         problem = problem_of(self.group, boxes, self.footprint, self.sweeps)
         if problem is not None:
@@ -112,9 +115,9 @@ class Sweeping:
     def _sink_box(self) -> Box:
         extents = self.nests[self.group.sink].extents
         loops = [Interval(0, extent) for extent in extents]
-        for tile, count, axis in ((self.inner, self.steps, 0), (self.outer, self.sweeps, 1)):
-            if tile is not None and count > 1:
-                starts: Matrix = np.expand_dims(np.arange(count, dtype=np.int64) * tile.size, axis)
+        for tile, starts in ((self.inner, positions(self.steps)), (self.outer, positions(self.sweeps).T)):
+            if tile is not None and starts.size > 1:
+                starts = starts * tile.size
                 loops[tile.loop] = Interval(starts, np.minimum(starts + tile.size, extents[tile.loop]))
         return Box(Level.STEP, tuple(loops), None, self.inner.loop if self.steps > 1 else None)
 
@@ -295,6 +298,20 @@ class Sweep:
         """Elements of an array that go outside, over all."""
         window = self.windows[array]
         return window.moved(window.final, self.sweeps) if window.stored else 0
+
+    def covered(self, array: ir.Value) -> bool:
+        """Whether all that is stored of an array was written or loaded before; sure only if it says so.
+
+        The hull of what several nests write may hold elements that none of them does.
+        """
+        writers = self.group.apart.get(array, ())
+        if self.windows[array].loaded or any(self.group.nests[number].whole is not None for number in writers):
+            return self.windows[array].loaded
+        written = 0
+        for number in writers:
+            nest = self.group.nests[number]
+            written += self.iterations(number) * nest.elements // nest.iterations
+        return written == self.stored(array)
 
 
 def sweep(group: Group, tiles: Sequence[Tile]) -> Sweep | Refused:

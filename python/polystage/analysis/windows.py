@@ -9,12 +9,14 @@ from torch_mlir import ir
 
 from polystage.analysis.intervals import (
     FAR,
+    Bound,
     Interval,
     Mask,
     Matrix,
     matrix,
     over_all,
     over_inner,
+    positions,
     previous,
     reached,
     remaining,
@@ -108,6 +110,7 @@ def window_of(
         done = high
         for nest, box in writers:
             done = np.minimum(done, ready(nest, box, sliding))
+        done = np.where(positions(done.shape[1]) == done.shape[1] - 1, high, done)
         unsaved = previous(done, FAR)
         low = np.minimum(low, np.where(unsaved < previous(high, -FAR), unsaved, FAR))
     return Window(array, level, deepest, sliding, _replaced(fixed, sliding, _sliding(low, high)), loaded, stored, done)
@@ -134,17 +137,24 @@ def _replaced(dims: tuple[Interval, ...], position: int, interval: Interval) -> 
 
 
 def ready(nest: SweptNest, box: Box, dim: int) -> Matrix:
-    """The element along a dimension of what a nest stores up to which it is done after each step of a sweep."""
+    """The element along a dimension of what a nest stores up to which it is done after each step of a sweep.
+
+    ``FAR`` when it has nothing more to do in the sweep; that the last step ends all need not be told.
+    """
     form = nest.store.forms[dim]
     factor = next((factor for loop, factor in form.terms if loop == box.slides), None)
     if box.level < Level.STEP:
         return matrix(FAR)
-    if box.slides is None or factor is None:
-        active = np.ones((1, 1), np.bool_) if box.active is None else box.active
-        last = active[:, ::-1].argmax(axis=1)[:, None]  # from the end; 0 if never
-        done = np.arange(active.shape[1])[None, :] >= active.shape[1] - 1 - last
-        never: Mask = ~np.logical_or.reduce(active, axis=1, keepdims=True)
-        return np.where(done | never, FAR, form.least)
-    executed = matrix(box.loops[box.slides].high)
-    least = form.rest(box.slides, nest.extents)[0]
-    return np.where(executed >= executed[:, -1:], FAR, least + factor * executed)
+    at: Bound = form.least
+    if box.slides is not None and factor is not None:
+        executed = matrix(box.loops[box.slides].high)
+        ended: Mask = executed >= executed[:, -1:]
+        if factor > 0:
+            at = form.rest(box.slides, nest.extents)[0] + factor * executed
+    elif box.active is None:
+        return matrix(at)
+    else:
+        steps = positions(box.active.shape[1])
+        last: Matrix = np.maximum.reduce(np.where(box.active, steps, 0), axis=1, keepdims=True)
+        ended = steps >= last
+    return np.where(ended if box.rows is None else ended | ~box.rows, FAR, at)

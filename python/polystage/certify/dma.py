@@ -199,16 +199,16 @@ class _Proof:
                     return self.refusal(start, mine, node, other, found)
         return None
 
-    def ask(self, start: Node, mine: Use, node: Node, other: Use, moment: _Moment) -> Mapping[str, int] | str | None:
-        """Iterations in which the two accesses meet; text where that cannot be found out."""
+    def ask(self, start: Node, mine: Use, node: Node, other: Use, moment: _Moment) -> tuple[int, ...] | str | None:
+        """Values of the loops around ``node`` where the accesses meet; text where that cannot be found out."""
         same = mine.array == other.array
         numbers: dict[Loop, str] = {}
         a = _side(mine, start.loops, moment, numbers, first=True)
         b = _side(other, node.loops, moment, numbers, first=False)
         if same:  # where an array lies does not matter
             a, b = replace(a, address=0), replace(b, address=0)
-        elif mine.strides == () or other.strides == ():
-            return {}
+        elif not mine.strides or not other.strides:
+            return ()
         key = (a, b, same)
         if key not in self.known:
             try:
@@ -216,19 +216,22 @@ class _Proof:
                     self.known[key] = meet(a, b, same)
             except poly.OperationBoundError as error:
                 self.known[key] = str(error)
-        return self.known[key]
+        found = self.known[key]
+        if found is None or isinstance(found, str):
+            return found
+        runs = [found.get(counter.name, 0) + counter.offset for counter in b.counters]
+        return tuple(counter.first + counter.step * run for counter, run in zip(b.counters, runs, strict=True))
 
-    def refusal(self, start: Node, mine: Use, node: Node, other: Use, found: Mapping[str, int] | str) -> Refusal:
+    def refusal(self, start: Node, mine: Use, node: Node, other: Use, found: tuple[int, ...] | str) -> Refusal:
         transfer = f"'{start.op.name}'"
         if isinstance(found, str):
             return Refusal("not proved", node.op, start.op, f"'{node.op.name}' against {transfer} in flight: {found}")
         law = "destination" if mine.write else "source"
-        verb = "writes" if other.write else "reads"
-        does = "writes" if mine.write else "reads"
-        iterations = ", ".join(f"{name} = {value}" for name, value in found.items())
+        verb, does = ("writes" if use.write else "reads" for use in (other, mine))
+        loops = ", ".join(f"iv{depth} = {value}" for depth, value in enumerate(found))
         text = (
             f"'{node.op.name}' {verb} {_bytes(other)} ({other.role}) while {transfer} in flight {does} {_bytes(mine)} "
-            f"({mine.role}){f', for example where {iterations}' if iterations else ''}; wait for the transfer first"
+            f"({mine.role}){f', for example at {loops}' if loops else ''}; wait for the transfer first"
         )
         return Refusal(law, node.op, start.op, text)
 

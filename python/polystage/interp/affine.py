@@ -90,7 +90,8 @@ class _Interpreter:
         """Run a perfect nest, independent loops at once."""
         indices = {_index(loop): np.asarray(self.iterations(loop)) for loop in loops}
         references = [_reference(op) for op in body if op.name in _MEMORY]
-        free = [iv for iv in indices if self.independent(iv, indices, references)]
+        # a loop of one trip gains nothing, and a store may leave its index out
+        free = [iv for iv in indices if indices[iv].size > 1 and self.independent(iv, indices, references)]
         for axis, iv in enumerate(free):
             self.values[iv] = indices[iv].reshape([-1 if k == axis else 1 for k in range(len(free))])
         ordered = [iv for iv in indices if iv not in free]

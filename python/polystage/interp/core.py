@@ -32,6 +32,10 @@ class Reach:
     terms: tuple[tuple[int, int], ...]
     pieces: tuple[tuple[int, int], ...]
 
+    def apart(self) -> "list[Reach]":
+        """Each piece alone."""
+        return [Reach(self.base, self.terms, (piece,)) for piece in self.pieces]
+
 
 @dataclass(frozen=True)
 class Operand:

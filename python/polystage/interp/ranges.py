@@ -61,18 +61,20 @@ class Ranges:
 
 
 class Touch:
-    """One run of bytes that an instruction reads or, with ``writes``, writes, at the place the loops say.
+    """Runs of bytes that an instruction reads, or one run that it writes, at the place the loops say.
 
-    ``ready`` asks from when it may be used, ``done`` notes until when it is: first ``ready`` of all touches of an
+    ``ready`` asks from when they may be used, ``done`` notes until when they are: first ``ready`` of all touches of an
     instruction, then ``done`` of all, the writes last. Both are written for speed: they run some 10^6 times.
     """
 
-    __slots__ = ("_base", "_env", "_low", "_pitch", "_ranges", "_spans", "_terms", "_width", "writes")
+    __slots__ = ("_base", "_env", "_low", "_pieces", "_pitch", "_ranges", "_spans", "_terms", "_width", "writes")
 
-    def __init__(self, ranges: Ranges, reach: Reach, piece: tuple[int, int], env: Sequence[int], writes: bool) -> None:
+    def __init__(self, ranges: Ranges, reach: Reach, env: Sequence[int], writes: bool) -> None:
+        assert len(reach.pieces) == 1 or not writes
         self.writes = writes
         self._ranges, self._env, self._terms, self._pitch = ranges, env, reach.terms, ranges.size
-        self._base, self._width = reach.base + piece[0], piece[1] - piece[0]
+        first, self._width = reach.pieces[0][0], reach.pieces[-1][1] - reach.pieces[0][0]
+        self._base, self._pieces = reach.base + first, [(low - first, high - first) for low, high in reach.pieces]
         self._low = 0
         self._spans: Sequence[Span] = ()
 
@@ -83,7 +85,10 @@ class Touch:
             low += factor * self._env[slot]
         low %= self._pitch
         self._low = low
-        self._spans = spans = self._ranges.over(low, low + self._width)
+        spans = self._ranges.over(low, low + self._width)
+        if len(spans) > 1 and len(self._pieces) > 1:
+            spans = [span for start, end in self._pieces for span in self._ranges.over(low + start, low + end)]
+        self._spans = spans
         latest = 0.0
         for span in spans:
             if span.written > latest and span.writer != engine:

@@ -118,17 +118,11 @@ class Timeline:
         work, engine = work_of(site, views, self.machine), self._engines[ENGINES.index(site.engine)]
         number, cost, load_us, semaphore = engine.number, work.us, work.load_us, self._semaphore
         touches = self._touches(site)
-        first = len(site.operands[0].reach.pieces) if load_us and site.operands[0].reach else 0
-        stationary, others = touches[:first], touches[first:]
+        stationary, *others = touches
         lanes_us = work.us * work.lanes
 
         def play(_transfer: int) -> None:
-            begin = engine.began
-            for touch in stationary:
-                time = touch.ready(number)
-                if time > begin:
-                    begin = time
-            begin += load_us
+            begin = max(engine.began, stationary.ready(number)) + load_us
             if engine.free > begin:
                 begin = engine.free
             for touch in others:
@@ -155,8 +149,8 @@ class Timeline:
                 memory, writes = operand.buffer.memory, operand.kind == "write"
                 if memory not in self._ranges:
                     self._ranges[memory] = Ranges(memory.pitch)
-                pieces = operand.reach.pieces
-                touches += [Touch(self._ranges[memory], operand.reach, p, site.env, writes) for p in pieces]
+                parts = operand.reach.apart() if writes else [operand.reach]
+                touches += [Touch(self._ranges[memory], part, site.env, writes) for part in parts]
         return sorted(touches, key=lambda touch: touch.writes)
 
 

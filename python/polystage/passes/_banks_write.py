@@ -78,9 +78,8 @@ def _copy(source: ir.Value, target: ir.Value, box: Sequence[tuple[int, int]]) ->
     with affine.nest([extents[k] for k in kept], marked) as ivs:
         dims = {k: ir.AffineExpr.get_dim(position) for position, k in enumerate(kept)}
         results = [dims[k] + low if k in dims else ir.AffineExpr.get_constant(low) for k, (low, _) in enumerate(box)]
-        operands = ivs[: len(kept)]
-        access = ir.AffineMap.get(len(operands), 0, results)
-        affine.store(affine.load(source, access, operands), target, access, operands)
+        access = ir.AffineMap.get(len(kept), 0, results)
+        affine.store(affine.load(source, access, ivs), target, access, ivs)
 
 
 def _redirect(nest: Nest, access: Access, copy: ir.Value) -> None:

@@ -1,6 +1,6 @@
 """What copy elimination decides: which loads are forwarded, which domains are cut, which arrays share storage, when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -8,13 +8,14 @@ from torch_mlir import ir
 
 from polystage.dialects import npu
 
-from ._body import Load, loads_of
+from ._body import Body, Load, loads_of
 from ._copies_coalesce import absorb, absorption
 from ._copies_content import Contents, Piece, copied, witness
 from ._copies_forward import Resolved, Straddling, cut, forwarded, resolve
 from ._copies_initialise import NO_ACCUMULATOR, add_afterwards, add_in_readers, cheap_to_add, initialisation
 from ._copies_program import Nest, Program, loads_from
 from ._copies_region import disjoint, hull, size
+from ._factors import summed_factors
 from ._quasi import Quasi, ivs_of
 
 WIDENING = frozenset(("arith.extf", "arith.extsi", "arith.extui"))
@@ -72,6 +73,8 @@ class Eliminator:
                     sources[load] = found
                 elif isinstance(found, Straddling) and cutting and self.may_cut(nest, load, found):
                     return self.program.replace(nest, cut(nest.body, found))
+            if not keeps_one_factor_type(nest.body, sources):
+                sources = {load: found for load, found in sources.items() if not found.piece.casts}
             if not sources:
                 return [nest]
             (nest,) = self.program.replace(nest, [forwarded(nest.body, sources)])
@@ -227,3 +230,20 @@ class Eliminator:
         if isinstance(initial, str) and initial != NO_ACCUMULATOR:
             return initial
         return f"{plan if isinstance(plan, str) else 'undecided'}, and readers touch more than one piece"
+
+
+def keeps_one_factor_type(body: Body, sources: Mapping[Load, Resolved]) -> bool:
+    """Whether a contraction whose factors have one element type, as the matrix engine takes them, still has.
+
+    A load that becomes one of what was widened has the type from before the cast.
+    """
+    pair = summed_factors(body)
+    if pair is None or pair[0].type != pair[1].type:
+        return True
+    return len({_type_read(load, sources.get(load)) for load in pair}) == 1
+
+
+def _type_read(load: Load, found: Resolved | None) -> ir.Type:
+    if found is None or not isinstance(found.piece.source, ir.Value):
+        return load.type
+    return ir.MemRefType(found.piece.source.type).element_type

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage import poly
+from polystage.analysis.reductions import WIDENING
 
 from . import _quasi as q
 from ._body import Body, Load, Scalar, loads_of
@@ -26,7 +27,6 @@ from ._quasi import Quasi
 
 MOST_READS = 16
 """Different reads of one array that are compared with each other."""
-WIDENING = frozenset(("arith.extf",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from torch_mlir import ir
 from polystage.analysis.reductions import COMBINING
 
 from . import _quasi as q
-from ._body import Body, Index, Load, Scalar, loads_of, operands_of
+from ._body import Body, Index, Scalar, loads_of, operands_of
 from ._copies_program import Nest, loads_from
-from ._fusion_legality import WIDENING, accumulates
+from ._factors import factors
+from ._fusion_legality import accumulates
 from ._quasi import Quasi
 
 
@@ -34,24 +35,7 @@ def kind(nest: Nest) -> str:
     values = [operand for operand in root.operands if operand != accumulator]
     if len(values) != 1 or accumulator in _cone(body, values[0]):
         return "other"
-    return "reduce" if _factors(body, root.name, values[0]) is None else "contraction"
-
-
-def _factors(body: Body, combine: str, number: int) -> tuple[Load, Load] | None:
-    """The two loads whose products are summed, casts stripped."""
-    product = body.nodes[_stripped(body, number)]
-    if combine != "arith.addf" or not isinstance(product, Scalar) or product.name != "arith.mulf":
-        return None
-    lhs, rhs = (body.nodes[_stripped(body, operand)] for operand in product.operands)
-    return (lhs, rhs) if isinstance(lhs, Load) and isinstance(rhs, Load) else None
-
-
-def _stripped(body: Body, number: int) -> int:
-    node = body.nodes[number]
-    while isinstance(node, Scalar) and node.name in WIDENING:
-        number = node.operands[0]
-        node = body.nodes[number]
-    return number
+    return "reduce" if factors(body, root.name, values[0]) is None else "contraction"
 
 
 def _cone(body: Body, number: int) -> set[int]:

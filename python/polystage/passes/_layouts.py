@@ -55,11 +55,36 @@ def physical_nests(
     if not any(access.array in physical for access in accesses):
         yield nest, implementation
         return
+    if implementation is None and (crossing := _crossing(nest, physical, machine)):
+        kept = [loop for loop in range(len(nest.extents)) if loop not in crossing]
+        with ExitStack() as stack:
+            ivs = [stack.enter_context(affine.loop(nest.extents[loop])) for loop in crossing]
+            yield from physical_nests(_with_symbols(nest, kept, crossing, ivs), None, physical, machine)
+        return
     composer = _Composer(nest, physical, machine)
     for piece in refine(whole_box(nest.extents), composer.evaluate):
         for part in _legal(composer, piece, implementation):
             with ExitStack() as stack:
                 yield _around(composer.nest_of(part), _moved(part, implementation), stack)
+
+
+def _crossing(nest: Nest, physical: Physical, machine: Machine) -> list[int]:
+    """Loops of a transfer that, with loops around it, cross blocks of lanes where no split of its box tells: they run
+    one iteration at a time.
+    """
+    found = set[int]()
+    for access in _accesses(nest):
+        if access.array not in physical:
+            continue
+        type_ = ir.MemRefType(access.array.type)
+        layout = Layout.of(type_, machine.lanes)
+        if layout.dim is None or type_.shape[layout.dim] <= layout.block:
+            continue
+        index = access.indices[layout.dim]
+        grain = gcd(layout.block, *index.symbols)
+        if grain < layout.block:
+            found |= {k for k, f in enumerate(index.dims) if f and nest.extents[k] > grain // gcd(f, grain)}
+    return sorted(found)
 
 
 def _accesses(nest: Nest) -> list[Access]:
@@ -94,7 +119,7 @@ class _Composer:
         layout = Layout.of(type_, self.machine.lanes)
         target = self.physical[access.array]
         if layout.dim is None:
-            zero = replace(indices[0], const=0, dims=(0,) * len(piece.extents), symbols=(0,) * len(self.nest.symbols))
+            zero = Linear(0, (0,) * len(piece.extents), (0,) * len(self.nest.symbols))
             return Access(target, (zero, *indices))
         index, free = indices[layout.dim], indices[: layout.dim] + indices[layout.dim + 1 :]
         if type_.shape[layout.dim] <= layout.block:

@@ -4,8 +4,9 @@ Positions. Items are numbered; *gap* g lies before item g, the last gap behind t
 gaps. *Points* number both: gap g is point 2g, item g is point 2g + 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import prod
 
 from torch_mlir import ir
@@ -55,7 +56,10 @@ class Life:
 
 @dataclass(eq=False)
 class Block:
-    """``lives`` by memref; ``own`` is what they take at each point, loops with what is allocated inside of them."""
+    """``lives`` by memref; ``own`` is what they take at each point, loops with what is allocated inside of them.
+
+    ``mixed`` is what they take where starts and waits of one gap come in any order; ``room`` what they may take.
+    """
 
     block: ir.Block
     free: list[ir.Operation] = field(default_factory=list[ir.Operation])
@@ -63,6 +67,8 @@ class Block:
     flights: list[Flight] = field(default_factory=list[Flight])
     lives: dict[int, Life] = field(default_factory=dict[int, Life])
     own: list[int] = field(default_factory=list[int])
+    mixed: list[int] = field(default_factory=list[int])
+    room: int = 0
 
     @property
     def peak(self) -> int:
@@ -73,6 +79,7 @@ class Block:
         """Take ``size`` bytes from point ``first`` to ``last``, both included."""
         for point in range(first, last + 1):
             self.own[point] += size
+            self.mixed[point] += size
 
 
 def read_block(block: ir.Block, reader: Reader, alignment: int) -> Block:
@@ -89,8 +96,10 @@ class _Reading:
         result = Block(block)
         allocs: list[ir.Operation] = []
         flights: dict[ir.Value, Flight] = {}
+        points: list[int] = []
         for order, view in enumerate(block.operations):
             op = view.operation
+            points.append(2 * len(result.items))
             if op.name == "memref.alloc":
                 allocs.append(op)
             elif op.name in _FREE:
@@ -104,10 +113,12 @@ class _Reading:
                 for token in op.operands:
                     flight = self.flight(token, flights)
                     flight.lands, flight.end = len(result.items), order
+                points[-1] += 1
                 result.items.append(self.loop(op))
                 for token in op.results:
                     flights[token] = Flight(self.in_flight(token), None, len(result.items), order)
             elif npu.is_instruction(op):
+                points[-1] += 1
                 result.items.append(Item(op, self.reader.touched(op)))
             else:  # the terminator
                 for token in op.operands:
@@ -115,7 +126,7 @@ class _Reading:
                     flight.lands, flight.end = len(result.items), order
         result.flights = sorted(flights.values(), key=lambda flight: flight.begin)
         result.lives = {life_of: life for op in allocs for life_of, life in self.life(op, result)}
-        self.fill(result)
+        self.fill(result, points)
         return result
 
     def flight(self, token: ir.Value, known: dict[ir.Value, Flight]) -> Flight:
@@ -143,30 +154,50 @@ class _Reading:
         last = 2 * len(block.items)
         yield self.reader.number(alloc.results[0]), Life(alloc, size, last, 0)
 
-    def fill(self, block: Block) -> None:
-        """Find first and last points of the lives, and what is live at each point."""
-        for point, touched in _uses(block):
+    def fill(self, block: Block, points: Sequence[int]) -> None:
+        """Find first and last points of the lives, and what is live at each point.
+
+        ``points`` are those of the operations of the block in their order.
+        """
+        orders: dict[int, tuple[int, int]] = {}
+        for point, order, touched in _uses(block, points):
             for each in touched:
                 life = block.lives.get(each.memref)
                 if life is not None:
                     life.first, life.last = min(life.first, point), max(life.last, point)
-        changes = [0] * (2 * len(block.items) + 2)
-        for life in block.lives.values():
-            changes[life.first] += life.size
-            changes[max(life.first, life.last) + 1] -= life.size
-        total = 0
-        for point, change in enumerate(changes[:-1]):
-            total += change
-            body = block.items[point // 2].body if point % 2 else None
-            block.own.append(total + (body.peak if body is not None else 0))
+                    first, last = orders.get(each.memref, (order, order))
+                    orders[each.memref] = min(first, order), max(last, order)
+        count = 2 * len(block.items) + 1
+        inside = [block.items[point // 2].body if point % 2 else None for point in range(count)]
+        peaks = [0 if body is None else body.peak for body in inside]
+        used = [life for life in block.lives.values() if life.first <= life.last]
+        by_point = _totals(count, [(life.first, life.last, life.size) for life in used])
+        by_order = _totals(len(points), [(*orders[memref], block.lives[memref].size) for memref in orders])
+        block.own = [0] * count
+        for order, point in enumerate(points):
+            block.own[point] = max(block.own[point], by_order[order])
+        block.own = [total + peak for total, peak in zip(block.own, peaks, strict=True)]
+        block.mixed = [total + peak for total, peak in zip(by_point, peaks, strict=True)]
 
 
-def _uses(block: Block) -> Iterator[tuple[int, tuple[Touched, ...]]]:
-    for number, item in enumerate(block.items):
-        yield 2 * number + 1, item.touched
+def _totals(count: int, spans: Iterable[tuple[int, int, int]]) -> list[int]:
+    """The sum of sizes at each of ``count`` places; spans are first and last place and size."""
+    changes = [0] * (count + 1)
+    for first, last, size in spans:
+        changes[first] += size
+        changes[last + 1] -= size
+    return list(accumulate(changes[:-1]))
+
+
+def _uses(block: Block, points: Sequence[int]) -> Iterator[tuple[int, int, tuple[Touched, ...]]]:
+    """Point, order and arrays of each use in a block."""
+    items = iter(block.items)
+    for order, point in enumerate(points):
+        if point % 2:
+            yield point, order, next(items).touched
     for flight in block.flights:
-        yield 2 * flight.departs, flight.touched
-        yield 2 * flight.lands, flight.touched
+        yield 2 * flight.departs, max(0, flight.begin), flight.touched
+        yield 2 * flight.lands, flight.end, flight.touched
 
 
 def starts_of(token: ir.Value) -> list[ir.Operation]:

@@ -38,7 +38,7 @@ def schedule(block: Block, reader: Reader, bounds: Bounds, around: int = 0) -> i
 class _Schedule:
     def __init__(self, block: Block, reader: Reader, bounds: Bounds, around: int) -> None:
         self.block, self.reader, self.bounds = block, reader, bounds
-        self.room = bounds.limit - around
+        self.room = block.room = bounds.limit - around
         self.users: dict[int, list[tuple[int, Touched]]] = {}
         for number, item in enumerate(block.items):
             for each in item.touched:
@@ -202,8 +202,9 @@ def _sequence(block: Block, reader: Reader) -> Iterator[tuple[ir.Operation, tupl
         pending = sorted(waits.get(gap, []), key=lambda flight: flight.end)
         for flight in starts.get(gap, []):
             assert flight.start is not None
+            crowded = block.mixed[2 * gap] > block.room
             for other in [each for each in pending if each.end < flight.begin]:
-                if reader.conflicts(other.touched, flight.touched):
+                if crowded or reader.conflicts(other.touched, flight.touched):
                     assert other.wait is not None
                     yield other.wait, ()
                     pending.remove(other)

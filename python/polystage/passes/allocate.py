@@ -175,20 +175,21 @@ def lifetimes(function: ir.Operation) -> Iterator[Live]:
 
 def _users(user: ir.Operation | ir.OpView) -> Iterator[ir.Operation]:
     """``user``, and where it is a transfer all that its token goes to: loops that carry it, and waits."""
-    pending, seen = [user.operation], set[ir.Operation]()
+    yield user.operation
+    pending = [value for value in user.operation.results if str(value.type) == TOKEN]
+    seen = set[ir.Value]()
     while pending:
-        op = pending.pop()
-        if op in seen:
+        token = pending.pop()
+        if token in seen:
             continue
-        seen.add(op)
-        yield op
-        tokens = [value for value in op.results if str(value.type) == TOKEN]
-        if op.name == "affine.yield":
-            assert op.parent is not None
-            pending.append(op.parent.operation)
-        elif op.name == "affine.for":
-            tokens += [value for value in op.regions[0].blocks[0].arguments if str(value.type) == TOKEN]
-        pending += [use.owner.operation for token in tokens for use in token.uses]
+        seen.add(token)
+        for use in token.uses:
+            op, number = use.owner.operation, use.operand_number
+            yield op
+            if op.name == "npu.dma_wait":
+                continue
+            loop = op.parent.operation if op.name == "affine.yield" and op.parent is not None else op
+            pending += [loop.regions[0].blocks[0].arguments[number + 1], loop.results[number]]
 
 
 def _ancestor(user: ir.Operation, parent: ir.Operation | ir.OpView | None) -> ir.Operation:

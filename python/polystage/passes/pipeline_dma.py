@@ -16,7 +16,7 @@ from polystage.passes._pipeline_schedule import Bounds, schedule, write
 from polystage.passes.allocate import Limits, lifetimes, limits_of
 from polystage.pipeline import Pass, PassContext, option
 
-_FILLED = (15 / 16, 3 / 4, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
+_FILLED = (1.0, 7 / 8, 5 / 8, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
 
 
 @dataclass(frozen=True)

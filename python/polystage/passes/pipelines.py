@@ -24,10 +24,15 @@ _NESTS = (
     ",remove-dead-nests"
     ",name-arrays"
 )
+_LINEAR = (
+    "refine-domains"
+    ",split-dimensions,refine-domains"  # new dimensions are divisions in accesses
+    ",shrink-fills"
+)
 
 ALIASES: Mapping[str, str] = {
     "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS},verify-normal-form",
     "optimize": "hoist-parameters,eliminate-copies,remove-dead-nests,fuse-nests,verify-normal-form",
-    "to-placed": "refine-domains,map-banks,pack-parameters,stage",
+    "to-placed": f"{_LINEAR},map-banks,pack-parameters,stage",
     "to-npu": "lower-to-npu,pipeline-dma,allocate",  # addresses last: lowering makes temporaries, overlap copies
 }

@@ -1,0 +1,137 @@
+"""Fill only what no later nest overwrites before it is read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import (
+    Constant,
+    Gather,
+    Linear,
+    Nest,
+    NotANestError,
+    NotLinearError,
+    main_function,
+    top_nests,
+)
+from polystage.dialects import affine
+from polystage.pipeline import Pass, PassContext
+
+Box = tuple[tuple[int, int], ...]
+"""Least and greatest index along each dimension."""
+
+
+@dataclass(frozen=True)
+class ShrinkFills(Pass):
+    """Fill only what no later nest overwrites before it is read.
+
+    A padded input is a fill of the whole array and a copy into its interior; what remains of the fill is the border.
+
+    Before:
+
+    ```mlir
+    affine.for %i = 0 to 10 { affine.store %zero, %t[%i] : memref<10xf32> }
+    affine.for %i = 0 to 8 { affine.store %x, %t[%i + 1] : memref<10xf32> }
+    ```
+
+    After: two nests that fill `%t[0]` and `%t[9]`, and the copy.
+
+    Requires: affine normal form with linear accesses (`refine-domains`).
+
+    Refuses: nothing; what it cannot read stays for `map-banks` to report.
+
+    Statistics:
+        shrunk: fills that became smaller
+        removed: fills of which nothing remained
+    """
+
+    def run(self, op: ir.Operation, ctx: PassContext) -> None:
+        """Shrink every fill."""
+        nests = list(_nests(main_function(op)))
+        for position, nest in enumerate(nests):
+            box = _filled(nest)
+            if box is None:
+                continue
+            left = [box]
+            for cover in _covers(nest.store.array, nests[position + 1 :]):
+                left = [piece for each in left for piece in without(each, cover)]
+            if left != [box] and len(left) <= 2 * len(box):
+                _refill(nest, left)
+                ctx.statistic("shrunk" if left else "removed", 1)
+
+
+def without(box: Box, cover: Box) -> Iterator[Box]:
+    """Disjoint boxes that make up ``box`` but for ``cover``: two slabs along each dimension."""
+    inside = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, cover, strict=True))
+    if any(low > high for low, high in inside):
+        yield box
+        return
+    for dim, ((low, high), (first, last)) in enumerate(zip(box, inside, strict=True)):
+        for slab in ((low, first - 1), (last + 1, high)):
+            if slab[0] <= slab[1]:
+                yield (*inside[:dim], slab, *box[dim + 1 :])
+
+
+def _nests(function: ir.Operation) -> Iterator[Nest]:
+    for loop in top_nests(function):
+        try:
+            yield read_nest(loop)
+        except (NotANestError, NotLinearError):
+            continue
+
+
+def _filled(nest: Nest) -> Box | None:
+    """The box that a nest fills with a constant, None for another nest."""
+    return _stored(nest) if len(nest.nodes) == 1 and isinstance(nest.nodes[0], Constant) else None
+
+
+def _stored(nest: Nest) -> Box | None:
+    """The box whose every element the nest stores, None where it is no box."""
+    if nest.store.indirect:
+        return None
+    indices = nest.store.access.indices
+    loops = [loop for index in indices for loop in index.support]
+    if any(not _is_plain(index) for index in indices) or len(set(loops)) < len(loops):
+        return None
+    return tuple(index.span(nest.extents) for index in indices)
+
+
+def _is_plain(index: Linear) -> bool:
+    factors = [factor for factor in index.dims if factor]
+    return len(factors) <= 1 and all(abs(factor) == 1 for factor in factors)
+
+
+def _covers(array: ir.Value, later: Sequence[Nest]) -> Iterator[Box]:
+    """The boxes that the nests after a fill store, up to the first that may read the array."""
+    for nest in later:
+        gathered = any(isinstance(node, Gather) and node.array == array for node in nest.nodes)
+        if gathered or any(access.array == array for access in nest.loads):
+            return
+        if nest.store.array == array and (box := _stored(nest)) is not None:
+            yield box
+
+
+def _refill(nest: Nest, left: Sequence[Box]) -> None:
+    """Write fills of ``left`` in the place of the nest."""
+    value = _value(nest.op)
+    for box in left:
+        extents = [high - low + 1 for low, high in box]
+        kept = [k for k, extent in enumerate(extents) if extent > 1]
+        with ir.InsertionPoint(nest.op), nest.op.location, affine.nest([extents[k] for k in kept]) as ivs:
+            dims = {k: ir.AffineExpr.get_dim(number) for number, k in enumerate(kept)}
+            results = [
+                dims[k] + low if k in dims else ir.AffineExpr.get_constant(low) for k, (low, _) in enumerate(box)
+            ]
+            affine.store(value, nest.store.array, ir.AffineMap.get(len(kept), 0, results), ivs)
+    nest.op.erase()
+
+
+def _value(loop: ir.Operation) -> ir.Value:
+    """The constant that a fill stores, made outside of its nest."""
+    body = [view.operation for view in loop.regions[0].blocks[0].operations]
+    if body[0].name == "affine.for":
+        return _value(body[0])
+    store = next(op for op in body if op.name == "affine.store")
+    return store.operands[0]
