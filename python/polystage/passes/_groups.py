@@ -63,9 +63,9 @@ class Arrays:
         self.groups: dict[tuple[int, int], tuple[Group, Mapping[ir.Value, Uses]]] = {}
         for each in residents:
             uses = self.uses.setdefault(each.array, Uses())
-            if each.loaded:
+            if each.loaded is not None:
                 uses.reads.append(each.first)
-            if each.stored:
+            if each.stored is not None:
                 uses.writes.append(each.last)
 
     def group(self, first: int, last: int) -> tuple[Group, Mapping[ir.Value, Uses]]:

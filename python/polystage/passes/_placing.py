@@ -7,7 +7,7 @@ from torch_mlir import ir
 from polystage.analysis.nests import Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
-from polystage.passes._schedule import Resident
+from polystage.passes._schedule import Box, Resident
 from polystage.passes._staging import KIND, Form, access_map
 
 
@@ -29,11 +29,11 @@ def place(resident: Resident, schedule: Sequence[ir.Operation]) -> None:
         copy = affine.alloc(type_, f"{array_name(resident.array)}.resident")
         for use in uses:
             use.owner.operands[use.operand_number] = copy
-        if resident.loaded:
-            _copy(resident.array, copy)
-    if resident.stored:
+        if resident.loaded is not None:
+            _copy(resident.array, copy, resident.loaded)
+    if resident.stored is not None:
         with ir.InsertionPoint(_after(own[-1])), own[-1].location:
-            _copy(copy, resident.array)
+            _copy(copy, resident.array, resident.stored)
 
 
 def _top(op: ir.Operation | ir.OpView) -> ir.Operation:
@@ -49,12 +49,11 @@ def _after(op: ir.Operation) -> ir.Operation:
     return operations[operations.index(op) + 1]
 
 
-def _copy(source: ir.Value, target: ir.Value) -> None:
-    shape = ir.MemRefType(source.type).shape
-    kept = [k for k, extent in enumerate(shape) if extent > 1]
-    with affine.nest([shape[k] for k in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
+def _copy(source: ir.Value, target: ir.Value, box: Box) -> None:
+    kept = [k for k, (low, high) in enumerate(box) if high > low]
+    with affine.nest([box[k][1] - box[k][0] + 1 for k in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
         iv = dict(zip(kept, ivs, strict=True))
-        access = access_map([Form().add(iv.get(k), 1) for k in range(len(shape))])
+        access = access_map([Form(low).add(iv.get(k), 1) for k, (low, _) in enumerate(box)])
         affine.store(affine.load(source, *access), target, *access)
 
 

@@ -23,7 +23,7 @@ from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._groups import Arrays, Candidate, candidate
-from polystage.passes._schedule import Resident, Step, layout_of
+from polystage.passes._schedule import Resident, Step, common, hull, layout_of, read, whole, written
 from polystage.passes._tile_sizes import Choice, choose, smallest
 
 
@@ -454,10 +454,18 @@ class Planner:
         return (stayed - left) | made | state.segment.held
 
     def resident(self, value: ir.Value, first: int, loaded: bool, last: int) -> Resident:
-        array = self.arrays[value]
-        written = any(first <= at <= last for at in array.writes)
-        stored = written and (array.is_result or array.used_after(last) is not None)
-        return Resident(value, array.layout, array.lane_bytes, first, last, loaded, stored)
+        """An array's interval on chip, with the parts that move: what was written and will be read."""
+        array, steps = self.arrays[value], self.steps
+        given = array.kind not in ("intermediate", "output")
+        load = store = None
+        if loaded:
+            before = whole(value) if given else hull(written(steps[:first], value))
+            load = common(before, hull([*read(steps[first:], value), *written(steps[first : last + 1], value)]))
+            load = common(before, whole(value)) if array.is_result else load
+        if any(first <= at <= last for at in array.writes):
+            after = whole(value) if array.is_result else hull(read(steps[last + 1 :], value))
+            store = common(hull(written(steps[: last + 1], value)), after)
+        return Resident(value, array.layout, array.lane_bytes, first, last, load, store)
 
 
 def least_tile(step: Step, loop: int, machine: Machine) -> int:

@@ -1,4 +1,4 @@
-"""Fill only what no later nest overwrites before it is read."""
+"""Fill only what is read, and no later nest overwrites before."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from polystage.analysis.nests import (
     main_function,
     top_nests,
 )
+from polystage.analysis.values import producer
 from polystage.dialects import affine
 from polystage.pipeline import Pass, PassContext
 
@@ -25,9 +26,10 @@ Box = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class ShrinkFills(Pass):
-    """Fill only what no later nest overwrites before it is read.
+    """Fill only what is read, and no later nest overwrites before.
 
-    A padded input is a fill of the whole array and a copy into its interior; what remains of the fill is the border.
+    A padded input is a fill of the whole array and a copy into its interior; what remains of the fill is the border,
+    and of that what the windows of later nests reach.
 
     Before:
 
@@ -54,7 +56,8 @@ class ShrinkFills(Pass):
             box = _filled(nest)
             if box is None:
                 continue
-            left = [box]
+            read = _read(nest.store.array, nests[position + 1 :])
+            left = [box] if read is None else [*_common(box, read)]
             for cover in _covers(nest.store.array, nests[position + 1 :]):
                 left = [piece for each in left for piece in without(each, cover)]
             if left != [box] and len(left) <= 2 * len(box):
@@ -96,6 +99,30 @@ def _stored(nest: Nest) -> Box | None:
     if any(not _is_plain(index) for index in indices) or len(set(loops)) < len(loops):
         return None
     return tuple(index.span(nest.extents) for index in indices)
+
+
+def _read(array: ir.Value, later: Sequence[Nest]) -> Box | None:
+    """The hull of what later nests read of an array; None where it cannot be told, as of results."""
+    if producer(array) is None or any(
+        isinstance(node, Gather) and node.array == array for nest in later for node in nest.nodes
+    ):
+        return None
+    boxes = [
+        tuple(index.span(nest.extents) for index in access.indices)
+        for nest in later
+        for access in nest.loads
+        if access.array == array
+    ]
+    if not boxes:
+        return None
+    return tuple((min(low for low, _ in spans), max(high for _, high in spans)) for spans in zip(*boxes, strict=True))
+
+
+def _common(box: Box, other: Box) -> Iterator[Box]:
+    """What two boxes share, if anything."""
+    both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, other, strict=True))
+    if all(low <= high for low, high in both):
+        yield both
 
 
 def _is_plain(index: Linear) -> bool:
