@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compile(commands)
     _add_run(commands)
+    _add_allocate(commands)
     targets = commands.add_parser("targets", help="list the built-in targets")
     targets.set_defaults(command=_targets)
     return parser
@@ -95,6 +96,20 @@ def _add_run(commands: "Commands") -> None:
     add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
     add("--trace", metavar="FILE.json", type=Path, help="write the timeline for ui.perfetto.dev")
     parser.set_defaults(command=_run)
+
+
+def _add_allocate(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "allocate",
+        help="pack buffers with lifetimes into one memory",
+        description="Reads minimalloc CSV (id,lower,upper,size[,alignment][,pin][,reuses]) and adds the column offset.",
+    )
+    add = parser.add_argument
+    add("file", metavar="FILE.csv", type=Path, help="buffers, live from lower to before upper")
+    add("--capacity", metavar="BYTES", required=True, help="bytes of the memory: 1048576, 1MiB")
+    add("-o", "--output", metavar="OUT.csv", type=Path, help="where to write (default: standard output)")
+    add("--seed", metavar="N", type=int, default=0, help="of the restarts (default: %(default)s)")
+    parser.set_defaults(command=_allocate)
 
 
 def _compile(arguments: argparse.Namespace) -> int:
@@ -182,6 +197,20 @@ def _run(arguments: argparse.Namespace) -> int:
         reports.write(compiled.report, arguments.report)
     table.show(compiled.report)
     return 0 if _sound(compiled.report) else 1
+
+
+def _allocate(arguments: argparse.Namespace) -> int:
+    from polystage.alloc.command import allocate, write
+    from polystage.machine import parse_bytes
+
+    capacity = parse_bytes(arguments.capacity)
+    made = allocate(arguments.file, capacity, arguments.seed)
+    if arguments.output is None:
+        print(made.text, end="")
+    else:
+        write(made.text, arguments.output)
+    print(f"{made.buffers} buffers in {made.peak} of {capacity} bytes, {made.seconds:.2f} s of CPU", file=sys.stderr)
+    return 0
 
 
 def _targets(arguments: argparse.Namespace) -> int:
