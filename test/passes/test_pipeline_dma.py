@@ -1,4 +1,4 @@
-"""pipeline-dma on random programs: they compute the same, move the same bytes, and the proof of transfers accepts them."""
+"""pipeline-dma on random programs: they compute the same and move the same bytes, and their transfers are proved."""
 
 from collections.abc import Iterator
 

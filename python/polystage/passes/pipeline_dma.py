@@ -45,8 +45,8 @@ class PipelineDma(Pass):
 
     Requires: `lower-to-npu`.
 
-    Refuses: a `lookahead` below 1. What would need more scratchpad than there is stays as it is, so that `allocate` does not fail
-    where it would not have failed before.
+    Refuses: a `lookahead` below 1. What would need more scratchpad than there is stays as it is, so that `allocate`
+    does not fail where it would not have failed before.
 
     Statistics:
         loops: loops whose transfers cross iterations
