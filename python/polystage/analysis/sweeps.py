@@ -82,6 +82,7 @@ class Sweeping:
         return window_of(array, footprints, writers, loaded=outside, stored=lives)
 
     def _boxes(self) -> tuple[Box, ...]:
+        """First what the sink needs, backwards; then what follows operands, forwards; then what those need."""
         count = len(self.nests)
         for number in range(count - 1, -1, -1):
             if number in self.group.main and number not in self.boxes:
@@ -122,7 +123,7 @@ class Sweeping:
         return Box(Level.STEP, tuple(loops), None, self.inner.loop if self.steps > 1 else None)
 
     def _needs(self, number: int) -> Iterator[Footprint]:
-        """Footprints of later nests on what a nest writes; of an array that is to be complete, of later side nests."""
+        """Footprints of later nests on what a nest writes, of those that have a box."""
         for user, reference in self.group.uses[number]:
             if user in self.boxes:
                 yield self.footprint(user, reference)
@@ -206,7 +207,7 @@ class _Restriction:
         loop = leading[0]
         low, high = preimage(form, loop, self.nest.extents, wanted)
         executed = previous(matrix(high), 0)
-        self.loops[loop] = Interval(maximum(low, executed), high)
+        self.loops[loop] = Interval(maximum(low, executed), high)  # no other dimension restricts it: _can_slide
         self.slides = loop
 
     def box(self, level: Level) -> Box:
