@@ -53,7 +53,7 @@ class FuseNests(Pass):
 
     Requires: affine normal form; `polystage.target` is used where it is set.
     Statistics: fused (nests that went), arrays (that went), bytes (not written and read any more), operations-before,
-    operations-after (scalar operations executed).
+    operations-after (scalar operations executed, widening casts apart).
     """
 
     strategy: str = option("greedy", choices=("off", "greedy"), help="off: nothing; greedy: last nest to first")
