@@ -62,6 +62,7 @@ def test_rows_of_a_chain_of_convolutions_slide(size: int) -> None:
         assert held["p"].extents == (2, size + 2, 10)
         assert (held["p"].level, held["p"].sliding) == (Level.STEP, 1)
         assert (held["w"].level, held["w"].sliding) == (Level.BEFORE, None)
+        assert held["q"].transient and not held["p"].transient and not held["w"].transient
 
 
 @pytest.mark.parametrize("live_out", [("y", "p"), ("y", "q"), ("y", "p", "q")])
