@@ -360,6 +360,29 @@ def test_gathers_run_before_the_loops_and_their_table_has_no_window() -> None:
     assert refused(program[:1], "e", tiles=[Tile(0, 2)]) == "the sink gathers"
 
 
+def test_scatters_hold_the_whole_array_before_the_loops() -> None:
+    text = """
+      func.func @main(%x: memref<6xf32> {polystage.name = "x"}, %at: memref<6xi32> {polystage.name = "at"},
+          %s: memref<9xf32> {polystage.name = "s"}, %y: memref<9xf32> {polystage.name = "y"}) {
+        affine.for %i = 0 to 6 {
+          %0 = affine.load %x[%i] : memref<6xf32>
+          %1 = affine.load %at[%i] : memref<6xi32>
+          %2 = arith.index_cast %1 : i32 to index
+          memref.store %0, %s[%2] : memref<9xf32>
+        }
+        affine.for %i = 0 to 9 {
+          %0 = affine.load %s[%i] : memref<9xf32>
+          affine.store %0, %y[%i] : memref<9xf32>
+        }
+        return
+      }"""
+    found = sweep(group(nests_of(text), "y", live_in=["s"]), [Tile(0, 3)])
+    assert isinstance(found, Sweep)
+    held = windows(found)
+    assert [box.level for box in found.boxes] == [Level.BEFORE, Level.STEP]
+    assert held["s"].level == Level.BEFORE and held["s"].extents == (9,) and held["s"].loaded
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [

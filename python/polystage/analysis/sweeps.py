@@ -1,8 +1,8 @@
 """Sweeps: which iterations of a group's nests run, and what is on chip, as its sink is executed tile by tile.
 
-A *group* is a run of nests executed under shared tile loops of its last nest, the *sink*: one or two of its loops,
-the outermost first. The iterations of the inner tile loop are the *steps*, those of the outer one *sweeps*. In each
-step the sink executes its tile, and every nest before it the preimage of what is newly needed::
+A *group* is a run of nests executed under shared tile loops: one or two loops of one of its nests, the *sink*, the
+outermost first, parallel or reduced. The iterations of the inner tile loop are the *steps*, those of the outer one
+*sweeps*. In each step the sink executes its tile, and every nest that it needs the preimage of what is newly needed::
 
     need(t) = hull of the elements that later nests of the group refer to in step t
     new(t)  = need(t) beyond what was needed in an earlier step of the sweep
