@@ -17,6 +17,7 @@ from torch_mlir import ir
 
 from copies_table import models
 from polystage import dialects, importers
+from polystage.analysis.banks import Banks
 from polystage.compilation import REGISTRY, lower, plan
 from polystage.pipeline import run_pipeline
 from polystage.report.table import human_bytes
@@ -32,8 +33,7 @@ HEADERS = (
     "engines ms",
     "objective ms",
     "gap",
-    "solve s",
-    "pass s",
+    "seconds",
 )
 
 
@@ -54,21 +54,18 @@ def rows(name: str, module: ir.Operation) -> Iterator[str]:
         begin = time.perf_counter()
         run_pipeline(copy, f"map-banks{{strategy={strategy}}}", REGISTRY)
         seconds = time.perf_counter() - begin
-        found = {entry.name: entry.attr for entry in ir.DictAttr(copy.attributes["npu.banks"])}
-        count = {key: ir.IntegerAttr(found[key]).value for key in ("relayouts", "relayout_bytes", "dram_bytes")}
-        part = {key: ir.FloatAttr(found[key]).value for key in ("lane_utilisation", "engine_ns", "objective_ns", "gap")}
-        solved = strategy == "global"
+        found = Banks.of_module(copy)
+        assert found is not None
         cells = [
             name,
             strategy,
-            str(count["relayouts"]),
-            human_bytes(count["relayout_bytes"]),
-            human_bytes(count["dram_bytes"]),
-            f"{part['lane_utilisation']:.0%}",
-            f"{part['engine_ns'] / 1e6:.2f}",
-            f"{part['objective_ns'] / 1e6:.2f}",
-            f"{part['gap']:.2%}" if solved else "-",
-            f"{ir.FloatAttr(found['seconds']).value:.2f}" if solved else "-",
+            str(found.relayouts),
+            human_bytes(found.relayout_bytes),
+            human_bytes(found.dram_bytes),
+            f"{found.lane_utilisation:.0%}",
+            f"{found.engine_ns / 1e6:.2f}",
+            f"{found.objective_ns / 1e6:.2f}",
+            f"{found.gap:.2%}" if strategy == "global" else "-",
             f"{seconds:.2f}",
         ]
         yield "| " + " | ".join(cells) + " |"

@@ -28,6 +28,7 @@ def compile(
     dtype: str | None = None,
     *,
     name: str | None = None,
+    strategy_file: str | None = None,
     on_stage: OnStage = lambda stage: None,
 ) -> Compiled:
     """Compiles ``model`` for ``target``.
@@ -36,12 +37,14 @@ def compile(
     ``torch.export.ExportedProgram``, or what the command line takes: a zoo name, ``file.py:function``, ``file.pt2`` or
     ``file.mlir``. ``target`` is a built-in machine or a TOML file, ``sbuf`` replaces its scratchpad size (bytes, or
     text such as "256KiB"). ``strategy`` maps passes to strategies: ``{"map-banks": "local"}``. ``dtype`` ("f32",
-    "bf16", "f16") casts the floating-point tensors of model and inputs first. ``on_stage`` is called with the name of
-    each stage as it begins.
+    "bf16", "f16") casts the floating-point tensors of model and inputs first. ``strategy_file`` holds layouts and
+    implementations that are given (JSON, as ``polystage compile --export-strategy`` writes it). ``on_stage`` is called
+    with the name of each stage as it begins.
 
     Raises UserError for a model, target or option that cannot be compiled.
     """
-    stages = plan(str(target), machine.parse_bytes(sbuf) if isinstance(sbuf, str) else sbuf, strategy or {})
+    size = machine.parse_bytes(sbuf) if isinstance(sbuf, str) else sbuf
+    stages = plan(str(target), size, strategy or {}, strategy_file)
     on_stage("load")
     loaded = _load(model, tuple(inputs), dtype)
     on_stage("import")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from polystage.errors import UserError
 
 if TYPE_CHECKING:
+    from polystage.analysis.banks import Banks
     from polystage.compiled import Compiled
     from polystage.report.report import Report
 
@@ -56,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compile(commands)
     _add_run(commands)
+    _add_allocate(commands)
+    _add_explain(commands)
     targets = commands.add_parser("targets", help="list the built-in targets")
     targets.set_defaults(command=_targets)
     return parser
@@ -78,6 +81,8 @@ def _add_compile(commands: "Commands") -> None:
     add("--check", action="store_true", help="execute and compare with PyTorch eager")
     add("--trace", metavar="FILE.json", type=Path, help="execute and write the timeline for ui.perfetto.dev")
     add("--certify", action="store_true", help="prove every eliminated copy and print a line for each")
+    add("--strategy-file", metavar="FILE.json", help="layouts and implementations that are given (map-banks)")
+    add("--export-strategy", metavar="FILE.json", type=Path, help="write those that were chosen, to be edited")
     add("--report", metavar="FILE.json", type=Path, help="write the report as JSON")
     add("--emit", metavar="LEVEL", choices=LEVELS, help=f"print the IR of a level: {', '.join(LEVELS)}")
     add("-o", "--output", metavar="DIR", type=Path, help="save the compiled program, for polystage run")
@@ -97,6 +102,20 @@ def _add_run(commands: "Commands") -> None:
     parser.set_defaults(command=_run)
 
 
+def _add_allocate(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "allocate",
+        help="pack buffers with lifetimes into one memory",
+        description="Reads minimalloc CSV (id,lower,upper,size[,alignment][,pin][,reuses]) and adds the column offset.",
+    )
+    add = parser.add_argument
+    add("file", metavar="FILE.csv", type=Path, help="buffers, live from lower to before upper")
+    add("--capacity", metavar="BYTES", required=True, help="bytes of the memory: 1048576, 1MiB")
+    add("-o", "--output", metavar="OUT.csv", type=Path, help="where to write (default: standard output)")
+    add("--seed", metavar="N", type=int, default=0, help="of the restarts (default: %(default)s)")
+    parser.set_defaults(command=_allocate)
+
+
 def _compile(arguments: argparse.Namespace) -> int:
     from polystage import api
 
@@ -108,8 +127,11 @@ def _compile(arguments: argparse.Namespace) -> int:
             sbuf=arguments.sbuf,
             strategy=strategy,
             dtype=arguments.dtype,
+            strategy_file=arguments.strategy_file,
             on_stage=stage,
         )
+        if arguments.export_strategy:
+            _export(compiled, arguments.export_strategy)
         if arguments.check or arguments.trace:
             stage("check")
             compiled.check(trace=arguments.trace)
@@ -182,6 +204,65 @@ def _run(arguments: argparse.Namespace) -> int:
         reports.write(compiled.report, arguments.report)
     table.show(compiled.report)
     return 0 if _sound(compiled.report) else 1
+
+
+def _add_explain(commands: "Commands") -> None:
+    parser = commands.add_parser(
+        "explain",
+        help="why every array lies as it does",
+        description="Compiles MODEL and prints, for each ARRAY (default: all), its layout, who asked for it and what "
+        "another one would cost.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="as for polystage compile")
+    add("arrays", metavar="ARRAY", nargs="*", help="names as in polystage compile --emit placed")
+    add("--target", metavar="T", default="trainium1", help="built-in target or TOML file (default: %(default)s)")
+    add("--strategy", metavar="PASS=NAME", action="append", default=[], help="strategy of a pass (repeatable)")
+    add("--dtype", choices=("f32", "bf16", "f16"), help="cast the model's floating-point tensors first")
+    parser.set_defaults(command=_explain)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from polystage import api
+    from polystage.report import banks
+
+    strategy = _strategies(arguments.strategy)
+    with _progress(arguments.model) as stage:
+        compiled = api.compile(
+            arguments.model, target=arguments.target, strategy=strategy, dtype=arguments.dtype, on_stage=stage
+        )
+    banks.show(_banks_of(compiled), arguments.arrays)
+    return 0
+
+
+def _export(compiled: "Compiled", file: Path) -> None:
+    from polystage.report import banks
+
+    file.write_text(banks.strategy_file(_banks_of(compiled)), encoding="utf-8")
+
+
+def _banks_of(compiled: "Compiled") -> "Banks":
+    from polystage.analysis.banks import Banks
+
+    with compiled.module("npu").context:
+        found = Banks.of_module(compiled.module("npu"))
+    if found is None:
+        raise UserError("nothing was decided: map-banks ran with strategy=off; choose --strategy map-banks=global")
+    return found
+
+
+def _allocate(arguments: argparse.Namespace) -> int:
+    from polystage.alloc.command import allocate, write
+    from polystage.machine import parse_bytes
+
+    capacity = parse_bytes(arguments.capacity)
+    made = allocate(arguments.file, capacity, arguments.seed)
+    if arguments.output is None:
+        print(made.text, end="")
+    else:
+        write(made.text, arguments.output)
+    print(f"{made.buffers} buffers in {made.peak} of {capacity} bytes, {made.seconds:.2f} s of CPU", file=sys.stderr)
+    return 0
 
 
 def _targets(arguments: argparse.Namespace) -> int:

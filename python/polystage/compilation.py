@@ -30,8 +30,10 @@ class Stage:
     level: str | None = None
 
 
-def plan(target: str, sbuf: int | None, strategies: Mapping[str, str]) -> tuple[Stage, ...]:
-    """The stages below linalg.
+def plan(
+    target: str, sbuf: int | None, strategies: Mapping[str, str], strategy_file: str | None = None
+) -> tuple[Stage, ...]:
+    """The stages below linalg; ``strategy_file`` is that of ``map-banks``.
 
     Raises UserError for a target, a size or a strategy that does not exist: here, before the slow import.
     """
@@ -46,7 +48,7 @@ def plan(target: str, sbuf: int | None, strategies: Mapping[str, str]) -> tuple[
         Stage("set-target", f"set-target{{name='{target}'{size}}}", "affine"),
     ]
     for level, steps in elements.items():
-        chosen = [_with_strategy(step, strategies) for step in steps]
+        chosen = [_with_pins(_with_strategy(step, strategies), strategy_file) for step in steps]
         stages += [Stage(step.name, str(step), _BETWEEN.get(step.name)) for step in chosen[:-1]]
         stages.append(Stage(chosen[-1].name, str(chosen[-1]), level))
     return tuple(stages)
@@ -74,6 +76,12 @@ def _with_strategy(step: Element, strategies: Mapping[str, str]) -> Element:
     others = [(name, value) for name, value in split_options(step.options or "") if name != "strategy"]
     kept = [name if value is None else f"{name}='{value}'" for name, value in others]
     return replace(step, options=" ".join([*kept, f"strategy={strategies[step.name]}"]))
+
+
+def _with_pins(step: Element, strategy_file: str | None) -> Element:
+    if step.name != "map-banks" or strategy_file is None:
+        return step
+    return replace(step, options=f"{step.options or ''} strategy-file='{strategy_file}'".strip())
 
 
 @dataclass(frozen=True)

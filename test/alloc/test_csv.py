@@ -7,13 +7,14 @@ from polystage.errors import UserError
 
 PLAIN = Problem(12, (Buffer("a", 0, 3, 4), Buffer("b", 3, 9, 4)))
 RICH = Problem(64, (Buffer("a", 0, 3, 4, 16), Buffer("b", 3, 9, 4, 16, pin=32)))
+HEIRS = Problem(64, (Buffer("a", 0, 3, 4), Buffer("b", 2, 9, 4, reuses="a")))
 
 
 def test_plain_columns() -> None:
     assert to_csv(PLAIN) == "id,lower,upper,size\na,0,3,4\nb,3,9,4\n"
 
 
-@pytest.mark.parametrize("problem", [PLAIN, RICH])
+@pytest.mark.parametrize("problem", [PLAIN, RICH, HEIRS])
 def test_round_trip(problem: Problem) -> None:
     assert problem_from_csv(to_csv(problem), problem.capacity) == problem
 

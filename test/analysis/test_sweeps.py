@@ -1,10 +1,12 @@
 from collections.abc import Sequence
 
 import pytest
+from parsing import nests_of
 from sweeping import check, group, name_of, nests
 
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.nests import Nest
+from polystage.analysis.runs import Span, schedule_of
 from polystage.analysis.sweeps import Sweep, sweep
 from polystage.analysis.swept_nests import Level
 from polystage.analysis.windows import Window
@@ -60,6 +62,7 @@ def test_rows_of_a_chain_of_convolutions_slide(size: int) -> None:
         assert held["p"].extents == (2, size + 2, 10)
         assert (held["p"].level, held["p"].sliding) == (Level.STEP, 1)
         assert (held["w"].level, held["w"].sliding) == (Level.BEFORE, None)
+        assert held["q"].transient and not held["p"].transient and not held["w"].transient
 
 
 @pytest.mark.parametrize("live_out", [("y", "p"), ("y", "q"), ("y", "p", "q")])
@@ -300,3 +303,159 @@ def test_several_results_of_one_input() -> None:
     assert held["x"].extents == (1, 6) and held["q"].extents == (1, 6) and held["k"].extents == (1, 6)
     across = swept(program, "q", "k", "v", tiles=[Tile(0, 2), Tile(1, 3)])
     assert across.iterations(1) >= 4 * 6 * 6
+
+
+def test_what_reads_itself_runs_before_the_loops() -> None:
+    program = nests(
+        {"x": "8", "a": "9", "y": "8"},
+        "8: a[d0 + 1] = a[d0], x[d0]",
+        "8: y[d0] = a[d0 + 1]",
+    )
+    found = swept(program, "y", tiles=[Tile(0, 2)])
+    assert [box.level for box in found.boxes] == [Level.BEFORE, Level.STEP]
+    assert refused(program[:1], "a", tiles=[Tile(0, 2)]) == "the sink reads what its own earlier iterations wrote"
+
+
+def test_a_result_that_needs_all_of_an_array_waits_for_it() -> None:
+    program = nests(
+        {"x": "8", "a": "8", "t": "1", "y": "8", "z": "8"},
+        "8: a[d0] = x[d0]",
+        "1: t[0] =",
+        "8: t[0] += a[d0]",
+        "8: z[d0] = a[d0], t[0]",
+        "8: y[d0] = a[d0]",
+    )
+    found = swept(program, "y", "z", tiles=[Tile(0, 3)])
+    assert windows(found)["a"].extents == (8,)
+    assert found.repeated == 0
+
+
+def test_falling_stores_are_made_before_the_loops() -> None:
+    program = nests({"x": "8", "a": "8", "y": "8"}, "8: a[7 - d0] = x[d0]", "8: y[d0] = a[d0]")
+    found = swept(program, "y", tiles=[Tile(0, 2)])
+    assert found.boxes[0].level == Level.BEFORE
+
+
+def test_gathers_run_before_the_loops_and_their_table_has_no_window() -> None:
+    text = """
+      func.func @main(%table: memref<9x4xf32> {polystage.name = "table"}, %at: memref<6xi32> {polystage.name = "at"},
+          %e: memref<6x4xf32> {polystage.name = "e"}, %y: memref<6x4xf32> {polystage.name = "y"}) {
+        affine.for %i = 0 to 6 { affine.for %j = 0 to 4 {
+          %0 = affine.load %at[%i] : memref<6xi32>
+          %1 = arith.index_cast %0 : i32 to index
+          %2 = memref.load %table[%1, %j] : memref<9x4xf32>
+          affine.store %2, %e[%i, %j] : memref<6x4xf32>
+        } }
+        affine.for %i = 0 to 6 { affine.for %j = 0 to 4 {
+          %0 = affine.load %e[%i, %j] : memref<6x4xf32>
+          affine.store %0, %y[%i, %j] : memref<6x4xf32>
+        } }
+        return
+      }"""
+    program = nests_of(text)
+    found = sweep(group(program, "y"), [Tile(0, 2)])
+    assert isinstance(found, Sweep)
+    assert [box.level for box in found.boxes] == [Level.BEFORE, Level.STEP]
+    assert set(windows(found)) == {"at", "e", "y"}
+    assert refused(program[:1], "e", tiles=[Tile(0, 2)]) == "the sink gathers"
+
+
+def test_scatters_hold_the_whole_array_before_the_loops() -> None:
+    text = """
+      func.func @main(%x: memref<6xf32> {polystage.name = "x"}, %at: memref<6xi32> {polystage.name = "at"},
+          %s: memref<9xf32> {polystage.name = "s"}, %y: memref<9xf32> {polystage.name = "y"}) {
+        affine.for %i = 0 to 6 {
+          %0 = affine.load %x[%i] : memref<6xf32>
+          %1 = affine.load %at[%i] : memref<6xi32>
+          %2 = arith.index_cast %1 : i32 to index
+          memref.store %0, %s[%2] : memref<9xf32>
+        }
+        affine.for %i = 0 to 9 {
+          %0 = affine.load %s[%i] : memref<9xf32>
+          affine.store %0, %y[%i] : memref<9xf32>
+        }
+        return
+      }"""
+    found = sweep(group(nests_of(text), "y", live_in=["s"]), [Tile(0, 3)])
+    assert isinstance(found, Sweep)
+    held = windows(found)
+    assert [box.level for box in found.boxes] == [Level.BEFORE, Level.STEP]
+    assert held["s"].level == Level.BEFORE and held["s"].extents == (9,) and held["s"].loaded
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["8: y[d0] = a[d0]", "8: a[d0] = x[d0]"], "reads 'a' before a later nest of the group writes it"),
+        (
+            ["8: a[d0] = x[d0]", "8: b[d0 + 1] = b[d0], a[d0]", "8: y[d0] = a[d0]", "8: z[d0] = y[d0], b[d0]"],
+            None,
+        ),
+        (
+            ["8: y[d0] = x[d0]", "8: b[d0 + 1] = b[d0], y[d0]"],
+            "reads what its own earlier iterations wrote, and 'y' is made tile by tile",
+        ),
+        (
+            ["8: a[d0] = x[d0]", "8: y[d0] = a[d0]", "4: a[d0] = z[d0]"],
+            "reads 'a' before a later nest of the group writes it",
+        ),
+    ],
+)
+def test_order(lines: list[str], reason: str | None) -> None:
+    program = nests({name: "9" for name in "xyzab"}, *lines)
+    sink = next(k for k, line in enumerate(lines) if " y[" in line)
+    if reason is None:
+        swept(program, "z", "y", tiles=[Tile(0, 2)], sink=sink)
+    else:
+        assert refused(program, "y", tiles=[Tile(0, 2)], sink=sink) == reason
+
+
+def test_sums_that_began_outside_are_not_added_again() -> None:
+    program = nests(
+        {"x": "8x4", "a": "8x4", "y": "6x4", "w": "3"},
+        "8x4: a[d0, d1] += x[d0, d1]",
+        "6x4: y[d0, d1] =",
+        "6x4x3: y[d0, d1] += a[d0 + d2, d1], w[d2]",
+    )
+    swept(program, "y", tiles=[Tile(0, 2)])
+    swept(program, "y", tiles=[Tile(1, 2), Tile(0, 2)])
+    assert refused(program, "y", tiles=[Tile(0, 2), Tile(1, 2)]) == "would add to 'a' again in every sweep"
+
+
+def test_sums_over_sweeps_are_not_there_before_the_end() -> None:
+    program = nests({"x": "4x8", "y": "4", "z": "4"}, "4: y[d0] =", "4x8: y[d0] += x[d0, d1]", "4: z[d0] = y[d0]")
+    reason = refused(program, "y", "z", tiles=[Tile(1, 2), Tile(0, 2)], sink=1)
+    assert reason == "uses sums that later sweeps go on with"
+    swept(program, "y", "z", tiles=[Tile(0, 2), Tile(1, 2)], sink=1)
+    swept(program, "y", "z", tiles=[Tile(1, 3)], sink=1)
+
+
+def test_a_side_result_does_not_look_back_into_another_sweep() -> None:
+    program = nests(
+        {"x": "8x4", "a": "8x4", "y": "8x4", "z": "7x4"},
+        "8x4: a[d0, d1] = x[d0, d1]",
+        "8x4: y[d0, d1] = a[d0, d1]",
+        "7x4: z[d0, d1] = a[d0, d1], a[d0 + 1, d1]",
+    )
+    reason = refused(program, "y", "z", tiles=[Tile(0, 2), Tile(1, 2)], sink=1)
+    assert reason == "uses elements of 'a' that another sweep makes"
+    swept(program, "y", "z", tiles=[Tile(1, 2), Tile(0, 2)], sink=1)
+
+
+@pytest.mark.parametrize("tiles", [[], [Tile(0, 0)], [Tile(0, 1), Tile(0, 2)], [Tile(0, 1), Tile(1, 1), Tile(2, 1)]])
+def test_tiles_are_of_one_or_two_loops(tiles: list[Tile]) -> None:
+    with pytest.raises(ValueError, match="one or two tile loops"):
+        sweep(group(matmuls(), "y"), tiles)
+
+
+def test_regular_steps_are_one_run() -> None:
+    found = sweep(group(conv_chain(), "y"), [Tile(2, 2), Tile(1, 1)])
+    assert isinstance(found, Sweep)
+    schedule = schedule_of(found)
+    assert [(run.first, run.count) for run in schedule.sweeps] == [(0, 1), (1, 2), (3, 1)]
+    assert [(run.first, run.count) for run in schedule.sweeps[1].steps] == [(0, 1), (1, 6), (7, 1)]
+    middle = schedule.sweeps[1].steps[1]
+    assert middle.nests[8] == (Span(0, 2), Span(1, 1, 1), Span(2, 2, 0, 2), Span(0, 2), Span(0, 3), Span(0, 3))
+    motion = next(motion for array, motion in middle.windows.items() if name_of(array) == "p")
+    assert motion.window == (Span(0, 2), Span(1, 3, 1), Span(2, 4, 0, 2))
+    assert motion.new == (Span(0, 2), Span(3, 1, 1), Span(2, 4, 0, 2))

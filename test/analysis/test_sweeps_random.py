@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sweeping import check, group, name_of, nests
@@ -139,6 +140,18 @@ class Builder:
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_random_programs(data: st.DataObject) -> None:
+    execute(data)
+
+
+@pytest.mark.long
+@given(st.data())
+@settings(max_examples=3000, deadline=None)
+def test_many_random_programs(data: st.DataObject) -> None:
+    execute(data)
+
+
+def execute(data: st.DataObject) -> None:
+    """A random program with a random sink and tiles, executed if it is not refused."""
     builder = Builder(data)
     operations = [builder.window, builder.window, builder.join, builder.concat, builder.statistics, builder.turn]
     operations += [builder.flip, builder.upsample, builder.product]

@@ -147,6 +147,15 @@ def matmul(target: str) -> str:
     return instruction("matmul", [(target, p), ("a", T), ("w", wide)], (8, 4, 12), MATMUL, accumulate="false")
 
 
+def test_a_diagonal_touches_the_same_bytes_of_a_lane_as_a_row() -> None:
+    diagonal = transfer(("x", D), ("a", T), (4,), ["affine_map<(d0) -> (d0, 0)>", "affine_map<(d0) -> (d0, d0)>"])
+    last = instruction("memset", [("a", T)], (8, 1), ["affine_map<(d0, d1) -> (d0, d1 + 3)>"], value="0.0 : f32")
+    beside = instruction("memset", [("b", T)], (8, 1), value="0.0 : f32")
+    slow, quick = FIXED + 4 * 16 / 1e3, 9 / 1e3  # 4 descriptors take as long as if each had 16 bytes
+    assert timed(*TWO, diagonal, last).modelled_us == pytest.approx(slow + SEMAPHORE + quick)
+    assert timed(*TWO, diagonal, beside).modelled_us == pytest.approx(slow)
+
+
 FACTORS = [
     alloc("a", BOX),
     alloc("w", (8, 12), address=16),

@@ -6,14 +6,14 @@ its packing is too high are the pairs that are live together listed, for the oth
 """
 
 import heapq
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from polystage.alloc.blocks import Block
 
-_PAIR_VISITS = 20_000_000  # fewer orders are tried where more pairs are live together
+_PAIR_VISITS = 5_000_000  # fewer orders are tried where more pairs are live together
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,24 @@ def best_fit(blocks: Sequence[Block], capacity: int, attempts: int | None = None
 
 def _attempts(blocks: Sequence[Block]) -> Iterator[list[int]]:
     """Packings of all blocks, one for each order and way to choose a gap, none twice for the same order."""
-    if all(block.pin is None for block in blocks):
+    pinned = any(block.pin is not None for block in blocks)
+    if not pinned:
         yield _sweep(blocks)
+    pairs = 1 + _pairs(blocks)
+    if pairs > _PAIR_VISITS and not pinned:
+        return
     neighbours = _neighbours(blocks)
-    pairs = 1 + sum(map(len, neighbours))
     orders = dict.fromkeys(_orders(blocks, neighbours))
     for order in list(orders)[: max(1, _PAIR_VISITS // pairs)]:
         yield _pack(blocks, order, neighbours, tightest=False)
         yield _pack(blocks, order, neighbours, tightest=True)
+
+
+def _pairs(blocks: Sequence[Block]) -> int:
+    """How many pairs are live together at some time."""
+    ends = sorted(block.upper for block in blocks)
+    starts = sorted(block.lower for block in blocks)
+    return sum(i - bisect_right(ends, lower) for i, lower in enumerate(starts))
 
 
 def _sweep(blocks: Sequence[Block]) -> list[int]:

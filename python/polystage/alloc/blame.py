@@ -15,12 +15,12 @@ class Blame:
 
 
 def deletion_filter(blocks: Sequence[Block], fails: Callable[[Sequence[Block]], bool | None]) -> Blame:
-    """A small subset of ``blocks`` that still ``fails``: large parts are left out first, single blocks last.
+    """A small subset of ``blocks`` that still ``fails``: long spells are left out first, single blocks last.
 
     ``fails`` answers None when it will not answer any more questions; what is left is then not irreducible. A set
     that does not fail once something is left out of it never fails again after more is.
     """
-    kept = list(blocks)
+    kept = sorted(blocks, key=lambda block: block.lower)
     part = len(kept) // 2
     while part:
         begin = 0

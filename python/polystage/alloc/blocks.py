@@ -28,10 +28,11 @@ def blocks(problem: Problem) -> tuple[Block, ...]:
     heir = {buffer.reuses: buffer for buffer in problem.buffers if buffer.reuses is not None}
     made: list[Block] = []
     for buffer in problem.buffers:
-        if buffer.reuses is None and buffer.size and buffer.lower < buffer.upper:
+        if buffer.reuses is None:
             block = _block(tuple(_chain(buffer, heir)))
             _check_pin(block, problem.capacity)
-            made.append(block)
+            if block.size and block.lower < block.upper:
+                made.append(block)
     return tuple(made)
 
 

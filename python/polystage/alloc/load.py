@@ -1,5 +1,6 @@
 """The demand of a moment: what no packing can go below."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
@@ -16,13 +17,10 @@ class Moment:
     demand: int
 
     def irreducible(self, capacity: int) -> tuple[Buffer, ...]:
-        """Buffers whose demand is above ``capacity``, and is not without any one of them: few and large ones."""
-        kept = list(self.live)
-        for buffer in sorted(self.live, key=lambda buffer: (buffer.size, buffer.name)):
-            rest = [each for each in kept if each is not buffer]
-            if _demand(rest) > capacity:
-                kept = rest
-        return tuple(kept)
+        """The fewest of the largest buffers whose demand is above ``capacity``: without any one of them it is not."""
+        ordered = sorted(self.live, key=lambda buffer: (-buffer.size, buffer.name))
+        counts = range(1, len(ordered) + 1)
+        return tuple(ordered[: counts[bisect_right(counts, capacity, key=lambda count: _demand(ordered[:count]))]])
 
 
 def fullest(buffers: Sequence[Buffer]) -> Moment:
@@ -43,7 +41,11 @@ def fullest(buffers: Sequence[Buffer]) -> Moment:
         if total > most:
             most, time = total, at
     live = tuple(buffer for buffer in real if buffer.lower <= time < buffer.upper)
-    return Moment(time, live, _demand(live))
+    demand = _demand(live)
+    largest = max(buffers, key=lambda each: each.size, default=None)
+    if largest is not None and largest.size > demand:
+        return Moment(largest.lower, (largest,), largest.size)
+    return Moment(time, live, demand)
 
 
 def _demand(live: Sequence[Buffer]) -> int:

@@ -263,7 +263,7 @@ class Search:
         return True
 
     def _lift(self, section: int) -> None:
-        """Raise the floor of ``section`` to the least of the lowest offsets there."""
+        """Raise the floor of ``section`` to the least of the lowest offsets there, if they follow already."""
         offsets = [self._lowest[i] for i in self._covers[section]]
-        self._floors[section] = min(offsets)
+        self._floors[section] = max(self._floors[section], min(offsets))
         self._resting[section] = offsets.count(self._floors[section])

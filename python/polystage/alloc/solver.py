@@ -12,7 +12,7 @@ from polystage.alloc.problem import Buffer, Infeasible, Problem, Solution
 from polystage.alloc.restarts import Result, Switches, restarts
 from polystage.alloc.sections import instance_of
 
-_LARGE = 500  # items and sections together; a node takes longer in proportion, so larger problems get fewer
+_LARGE = 500  # blocks; a node takes longer in proportion, so larger problems get fewer
 _BLAME_SHARE = 2  # the set to blame is looked for with this part of the nodes
 
 
@@ -48,16 +48,22 @@ class Solver:
         packing = best_fit(found, problem.capacity, attempts=None if self.best_fit else 1)
         if packing.height <= problem.capacity:
             return _solution(problem, found, packing.offsets)
-        result, unit = self._search(found, problem.capacity, self.nodes if self.search else 0)
+        nodes = self._bound(found, self.nodes if self.search else 0)
+        result, unit = self._search(found, problem.capacity, nodes)
         if result.outcome == "packed":
             return _solution(problem, found, [offset * unit for offset in result.offsets])
         return self._infeasible(problem, found, moment, packing, proved=result.outcome == "exhausted")
 
     def _search(self, found: Sequence[Block], capacity: int, nodes: int) -> tuple[Result, int]:
         """The exact search in at most ``nodes``, and the bytes of its unit."""
+        if nodes < len(found):  # every block takes a node
+            return Result("stopped", (), 0), 1
         instance, unit = instance_of(found, capacity)
-        bound = nodes * _LARGE // max(_LARGE, len(instance.items) + len(instance.covers))
-        return restarts(instance, self.switches, self.seed, bound), unit
+        return restarts(instance, self.switches, self.seed, nodes), unit
+
+    @staticmethod
+    def _bound(found: Sequence[Block], nodes: int) -> int:
+        return nodes * _LARGE // max(_LARGE, len(found))
 
     def _infeasible(
         self, problem: Problem, found: Sequence[Block], moment: Moment, packing: Packing, *, proved: bool
@@ -69,19 +75,22 @@ class Solver:
 
     def _blame(self, capacity: int, found: Sequence[Block], *, proved: bool) -> Blame:
         """What cannot be packed even alone: by proof, or as far as a few attempts on each set can tell."""
-        left = self.nodes // _BLAME_SHARE
+        left = self._bound(found, self.nodes // _BLAME_SHARE)
 
         def fails(rest: Sequence[Block]) -> bool | None:
             nonlocal left
-            if left <= 0:
-                return None
             if fullest(_buffers(rest)).demand > capacity:
                 return True
-            if best_fit(rest, capacity).height <= capacity:
+            left -= len(rest)
+            if left <= 0:
+                return None
+            if best_fit(rest, capacity, attempts=4).height <= capacity:
                 return False
-            result, _ = self._search(rest, capacity, min(left, left if proved else 4 * len(rest)))
-            left -= max(1, result.nodes)
-            return result.outcome == "exhausted" or (result.outcome == "stopped" and not proved)
+            result, _ = self._search(rest, capacity, left if proved else min(left, 4 * len(rest)))
+            left -= result.nodes
+            if proved and result.outcome == "stopped":
+                return None
+            return result.outcome != "packed"
 
         return deletion_filter(found, fails)
 

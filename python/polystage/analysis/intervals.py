@@ -109,10 +109,10 @@ def maximum(a: Bound, b: Bound) -> Bound:
 
 
 def hull(intervals: Iterable[Interval]) -> Interval:
-    """The hull at each position."""
-    low: Bound = FAR
-    high: Bound = -FAR
-    for interval in intervals:
+    """The hull of one interval or more at each position."""
+    rest = iter(intervals)
+    low, high = next(rest)
+    for interval in rest:
         low, high = minimum(low, interval.low), maximum(high, interval.high)
     return Interval(low, high)
 

@@ -26,12 +26,16 @@ def problem_of(group: Group, boxes: Sequence[Box], footprint: FootprintOf, sweep
 
 
 def _untimely(group: Group, boxes: Sequence[Box]) -> Iterator[Refused]:
-    """Nests that run before what they use."""
+    """Nests that run before what they use, or may write an element before an earlier nest does."""
     for writer, uses in enumerate(group.uses):
-        for user, _ in uses:
+        name = array_name(group.nests[writer].store.array)
+        for user, reference in uses:
+            later = group.nests[user]
             if boxes[writer].level > boxes[user].level:
-                name, why = array_name(group.nests[writer].store.array), group.nests[user].whole or "runs too early"
-                yield Refused(user, f"{why}, and '{name}' is made tile by tile")
+                yield Refused(user, f"{later.whole or 'runs too early'}, and '{name}' is made tile by tile")
+            blind = reference == later.store and not later.accumulates and group.nests[writer].reads
+            if blind and user not in group.main and boxes[writer].level > Level.BEFORE:
+                yield Refused(user, f"writes over elements of '{name}' that the sink does not wait for")
 
 
 def _spoiled(group: Group, boxes: Sequence[Box], footprint: FootprintOf) -> Iterator[Refused]:

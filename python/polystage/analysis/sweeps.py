@@ -1,8 +1,8 @@
 """Sweeps: which iterations of a group's nests run, and what is on chip, as its sink is executed tile by tile.
 
-A *group* is a run of nests executed under shared tile loops of its last nest, the *sink*: one or two of its loops,
-the outermost first. The iterations of the inner tile loop are the *steps*, those of the outer one *sweeps*. In each
-step the sink executes its tile, and every nest before it the preimage of what is newly needed::
+A *group* is a run of nests executed under shared tile loops: one or two loops of one of its nests, the *sink*, the
+outermost first, parallel or reduced. The iterations of the inner tile loop are the *steps*, those of the outer one
+*sweeps*. In each step the sink executes its tile, and every nest that it needs the preimage of what is newly needed::
 
     need(t) = hull of the elements that later nests of the group refer to in step t
     new(t)  = need(t) beyond what was needed in an earlier step of the sweep
@@ -82,6 +82,7 @@ class Sweeping:
         return window_of(array, footprints, writers, loaded=outside, stored=lives)
 
     def _boxes(self) -> tuple[Box, ...]:
+        """First what the sink needs, backwards; then what follows operands, forwards; then what those need."""
         count = len(self.nests)
         for number in range(count - 1, -1, -1):
             if number in self.group.main and number not in self.boxes:
@@ -122,7 +123,7 @@ class Sweeping:
         return Box(Level.STEP, tuple(loops), None, self.inner.loop if self.steps > 1 else None)
 
     def _needs(self, number: int) -> Iterator[Footprint]:
-        """Footprints of later nests on what a nest writes; of an array that is to be complete, of later side nests."""
+        """Footprints of later nests on what a nest writes, of those that have a box."""
         for user, reference in self.group.uses[number]:
             if user in self.boxes:
                 yield self.footprint(user, reference)
@@ -206,7 +207,7 @@ class _Restriction:
         loop = leading[0]
         low, high = preimage(form, loop, self.nest.extents, wanted)
         executed = previous(matrix(high), 0)
-        self.loops[loop] = Interval(maximum(low, executed), high)
+        self.loops[loop] = Interval(maximum(low, executed), high)  # no other dimension restricts it: _can_slide
         self.slides = loop
 
     def box(self, level: Level) -> Box:

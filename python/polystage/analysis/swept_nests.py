@@ -32,14 +32,16 @@ class Reference:
     array: ir.Value
     forms: tuple[Form, ...]
 
+    def __hash__(self) -> int:
+        return self._hash  # asked for a hundred times for each group that is tried
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.array, self.forms))
+
     def meets(self, other: "Reference") -> bool:
         """Whether two references to one array may name the same element."""
         return all(a.may_equal(b) for a, b in zip(self.forms, other.forms, strict=True))
-
-    def within(self, other: "Reference") -> bool:
-        """Whether the hull of this reference lies in the hull of the other."""
-        pairs = zip(self.forms, other.forms, strict=True)
-        return all(b.least <= a.least and a.most <= b.most for a, b in pairs)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ class Footprint:
 
 
 def _has_columns(interval: Interval) -> bool:
-    return any(not isinstance(bound, int) and bound.shape[1] > 1 for bound in interval)
+    low, high = interval
+    return (not isinstance(low, int) and low.shape[1] > 1) or (not isinstance(high, int) and high.shape[1] > 1)
 
 
 def together(footprints: Sequence[Footprint]) -> tuple[list[Interval], list[int]]:

@@ -37,7 +37,7 @@ def predict(module: ir.Operation) -> Counts:
     moved: Counter[Key] = Counter()
     executed: Counter[str] = Counter()
     macs = 0
-    for op, trips in _instructions(func.regions[0].blocks[0], 1):
+    for op, trips in instructions(func.regions[0].blocks[0], 1):
         instruction = npu.decode(op)
         executed[instruction.op] += trips
         macs += trips * prod(instruction.sizes) if instruction.op == "matmul" else 0
@@ -47,18 +47,17 @@ def predict(module: ir.Operation) -> Counts:
     return Counts(ByteCounts(rows), dict(sorted(executed.items())), macs)
 
 
-def _instructions(block: ir.Block, trips: int) -> Iterator[tuple[ir.Operation, int]]:
+def instructions(block: ir.Block, trips: int) -> Iterator[tuple[ir.Operation, int]]:
     """The npu instructions of a block and the loops in it, with the number of times each one runs."""
     for view in block.operations:
         op = view.operation
         if op.name == "affine.for":
-            yield from _instructions(op.regions[0].blocks[0], trips * trip_count(op))
+            yield from instructions(op.regions[0].blocks[0], trips * _trip_count(op))
         elif npu.is_instruction(op):
             yield op, trips
 
 
-def trip_count(loop: ir.Operation) -> int:
-    """Iterations of a loop around instructions, which may carry tokens; ValueError for bounds that are no constants."""
+def _trip_count(loop: ir.Operation) -> int:
     low, high = (
         ir.AffineMapAttr(loop.attributes[bound]).value.results[0] for bound in ("lowerBoundMap", "upperBoundMap")
     )

@@ -54,6 +54,17 @@ class Window:
         return prod(self.extents)
 
     @property
+    def transient(self) -> bool:
+        """Whether no element stays from one step to the next.
+
+        Then its place is free in every step before the first nest that refers to it and after the last one.
+        """
+        if self.sliding is None:
+            return False
+        low, high = (matrix(bound) for bound in self.dims[self.sliding])
+        return bool((previous(high, 0)[:, 1:] <= low[:, 1:]).all())
+
+    @property
     def new(self) -> tuple[Interval, ...]:
         """What was not in the window of the step before, its end; all of it where the window does not slide.
 

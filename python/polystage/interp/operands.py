@@ -95,7 +95,7 @@ def _reach(access: Access) -> Reach | None:
     if not pitch:
         return None
     dims = [(extent, stride) for extent, stride in zip(access.shape, access.strides, strict=True) if extent > 1]
-    within = [(extent, stride) for extent, stride in dims if stride % pitch]
+    within = [(extent, step) for extent, stride in dims if (step := _in_lane(stride, pitch))]
     lowest = sum((extent - 1) * stride for extent, stride in within if stride < 0)
     run, gaps = access.buffer.itemsize, list[tuple[int, int]]()
     for extent, stride in sorted([(extent, abs(stride)) for extent, stride in within], key=itemgetter(1)):
@@ -108,3 +108,8 @@ def _reach(access: Access) -> Reach | None:
         run += (extent - 1) * stride
     starts = [lowest + sum(steps) for steps in product(*(range(0, extent * stride, stride) for extent, stride in gaps))]
     return Reach(access.base, access.terms, tuple([(start, start + run) for start in sorted(starts)]))
+
+
+def _in_lane(stride: int, pitch: int) -> int:
+    """What a step of ``stride`` bytes moves within a lane, where it may also lead to another lane."""
+    return stride if abs(stride) < pitch else (stride + pitch // 2) % pitch - pitch // 2

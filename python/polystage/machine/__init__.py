@@ -19,7 +19,7 @@ from polystage.machine.sizes import format_bytes, parse_bytes
 if TYPE_CHECKING:
     from torch_mlir import ir
 
-    from polystage.machine.describe import TargetRow
+    from polystage.machine.rows import TargetRow
 
 __all__ = [
     "Dma",
@@ -64,6 +64,6 @@ def of_module(module: "ir.Operation | ir.OpView | ir.Module") -> Machine:
 
 def describe(machines: "Iterable[Machine] | None" = None) -> "tuple[TargetRow, ...]":
     """One row per machine, by default per built-in target, for ``polystage targets``."""
-    from polystage.machine.describe import rows
+    from polystage.machine.rows import rows
 
     return rows(machines if machines is not None else map(load, names()))

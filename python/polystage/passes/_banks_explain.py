@@ -1,9 +1,8 @@
-"""Why arrays lie as they do: the decisions of ``map-banks`` as a module attribute."""
+"""Why arrays lie as they do: what ``map-banks`` decided, who asked for it, what else it would cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from torch_mlir import ir
-
+from polystage.analysis.banks import Banks, Home
 from polystage.analysis.costs import engine_ns
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Nest
@@ -14,28 +13,24 @@ from polystage.passes._banks_problem import ANY, IN_DRAM, ONE_LANE, Summary
 from polystage.passes._banks_solve import Solution
 from polystage.passes._banks_state import State
 
-ATTRIBUTE = "npu.banks"
 
-
-def decisions(strategy: str, graph: Graph, solution: Solution, figures: Summary, machine: Machine) -> ir.DictAttr:
-    """What was decided, and why, as one attribute; times in ns."""
-    f64, i64 = ir.F64Type.get(), ir.IntegerType.get_signless(64)
+def decisions(strategy: str, graph: Graph, solution: Solution, figures: Summary, machine: Machine) -> Banks:
+    """What was decided, and why."""
     engine, lanes = engine_use(graph, solution, machine)
-    numbers = {
-        "objective_ns": figures.ns, "bound_ns": solution.bound_ns, "gap": solution.gap, "seconds": solution.seconds,
-        "engine_ns": engine, "lane_utilisation": lanes,
-    }  # fmt: skip
-    counts = {
-        "relayouts": figures.relayouts, "relayout_bytes": figures.relayout_bytes, "dram_bytes": figures.dram_bytes,
-    }  # fmt: skip
-    entries: dict[str, ir.Attribute] = {"strategy": ir.StringAttr.get(strategy)}
-    entries |= {name: ir.FloatAttr.get(f64, value) for name, value in numbers.items()}
-    entries |= {name: ir.IntegerAttr.get(i64, value) for name, value in counts.items()}
-    entries["arrays"] = ir.ArrayAttr.get(_arrays(graph, solution))
     nests = zip(graph.names, graph.implementations, solution.assignment.choices, strict=True)
-    chosen: dict[str, ir.Attribute] = {name: each[choice].to_attribute() for name, each, choice in nests}
-    entries["nests"] = ir.DictAttr.get(chosen)
-    return ir.DictAttr.get(entries)
+    return Banks(
+        strategy=strategy,
+        objective_ns=figures.ns,
+        bound_ns=solution.bound_ns,
+        gap=solution.gap if solution.bound_ns else 1.0,
+        engine_ns=engine,
+        lane_utilisation=lanes,
+        relayouts=figures.relayouts,
+        relayout_bytes=figures.relayout_bytes,
+        dram_bytes=figures.dram_bytes,
+        arrays=tuple(_homes(graph, solution)),
+        nests={name: each[choice] for name, each, choice in nests},
+    )
 
 
 def engine_use(graph: Graph, solution: Solution, machine: Machine) -> tuple[float, float]:
@@ -54,25 +49,19 @@ def _lanes_used(nest: Nest, chosen: Implementation, machine: Machine) -> float:
     return extent / (-(-extent // machine.lanes) * machine.lanes)
 
 
-def _arrays(graph: Graph, solution: Solution) -> list[ir.Attribute]:
-    """One entry for each array that has a home to choose: its layout, who asked, what others would cost."""
+def _homes(graph: Graph, solution: Solution) -> list[Home]:
+    """The arrays that have a home to choose."""
     state = State.of(graph.problem, solution.assignment)
-    listed: list[ir.Attribute] = []
+    listed: list[Home] = []
     for number, array in enumerate(graph.problem.arrays):
         home = array.homes[solution.assignment.homes[number]]
-        if home == IN_DRAM:
-            continue
-        entry: dict[str, ir.Attribute] = {
-            "name": ir.StringAttr.get(array.name),
-            "layout": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), home),
-            "asked": ir.ArrayAttr.get([ir.StringAttr.get(text) for text in _asked(graph, solution, number)]),
-            "alternatives": ir.DictAttr.get(_alternatives(state, number, array.homes, home)),
-        }
-        listed.append(ir.DictAttr.get(entry))
+        if home != IN_DRAM:
+            others = _alternatives(state, number, array.homes, home)
+            listed.append(Home(array.name, None if home == ONE_LANE else home, _asked(graph, solution, number), others))
     return listed
 
 
-def _asked(graph: Graph, solution: Solution, array: int) -> list[str]:
+def _asked(graph: Graph, solution: Solution, array: int) -> tuple[str, ...]:
     """One text for each access: the nest, how it runs, and in which layout it wants the array."""
     texts: list[str] = []
     for item, slot in graph.problem.users[array]:
@@ -81,12 +70,11 @@ def _asked(graph: Graph, solution: Solution, array: int) -> list[str]:
         verb = "writes" if graph.slots[item][slot].stored else "reads"
         place = {ANY: "through a copy of its own", ONE_LANE: "in one lane"}.get(wanted, f"along dimension {wanted}")
         texts.append(f"{graph.names[item]} ({graph.implementations[item][choice].kind}) {verb} {place}")
-    return texts
+    return tuple(texts)
 
 
-def _alternatives(state: State, array: int, homes: Sequence[int], home: int) -> dict[str, ir.Attribute]:
+def _alternatives(state: State, array: int, homes: Sequence[int], home: int) -> Mapping[str, float]:
     """By other home, the ns it would add with the nests around it choosing again."""
     now = around_ns(state, array)
     others = [(position, other) for position, other in enumerate(homes) if other != home]
-    added = {str(other): rehomed(state, array, position).ns - now for position, other in others}
-    return {name: ir.FloatAttr.get(ir.F64Type.get(), ns) for name, ns in added.items()}
+    return {str(other): rehomed(state, array, position).ns - now for position, other in others}

@@ -75,27 +75,3 @@ def _implementation(name: str, value: Any, file: str) -> Implementation:
             return Implementation.from_attribute(ir.DictAttr.get(attributes))
         except MalformedImplementationError as problem:
             raise UserError(f"implementation of '{name}': {problem}", file) from problem
-
-
-def to_json(pins: Pins) -> str:
-    """The strategy file of these decisions; one line for each."""
-    layouts = {name: None if layout == ONE_LANE else layout for name, layout in pins.layouts.items()}
-    nests = {name: _entries(chosen) for name, chosen in pins.implementations.items()}
-    parts = [
-        f"  {json.dumps(key)}: {{\n"
-        + ",\n".join(f"    {json.dumps(n)}: {json.dumps(v)}" for n, v in table.items())
-        + "\n  }"
-        for key, table in zip(KEYS, (layouts, nests), strict=True)
-    ]
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def _entries(chosen: Implementation) -> dict[str, int | str]:
-    entries: dict[str, int | str] = {"kind": chosen.kind}
-    if chosen.lane is not None:
-        entries["lane"] = chosen.lane
-    if chosen.rows is not None:
-        entries["rows"] = chosen.rows
-    if chosen.kind == "contraction":
-        entries["stationary"] = chosen.stationary
-    return entries

@@ -17,17 +17,30 @@ from ._fusion_merge import operations
 from ._quasi import Quasi
 
 
-def demand(nest: Nest, handle: ir.Operation, machine: Machine) -> int:
-    """Most bytes per lane that the nest needs with its smallest tile, whichever of its loops lies across the lanes.
+class Demands:
+    """What nests need on chip on one machine; remembers it for nests that differ in their arrays only.
 
-    Before ``refine-domains`` an access may not be linear yet: then one aligned element for every buffer and value.
+    ``handle`` stands for the outermost loops of nests that are not written yet.
     """
-    try:
-        analysed = analysed_nest(nest.body, handle)
-        choices = [tiling_of(analysed, each, machine) for each in _implementations(analysed)]
-    except (nests.NotLinearError, NotSelectableError):
-        return (len(loads_of(nest.body)) + operations(nest.body) + 1) * machine.alignment
-    return max(tiling.demand(smallest(tiling)) for tiling in choices)
+
+    def __init__(self, handle: ir.Operation, machine: Machine) -> None:
+        self.handle, self.machine = handle, machine
+        self._known: dict[tuple[object, ...], int] = {}
+
+    def __call__(self, nest: Nest) -> int:
+        """Most bytes per lane that the nest needs with its smallest tile, whichever of its loops is across the lanes.
+
+        Before ``refine-domains`` an access may not be linear yet: then one aligned element for every buffer and value.
+        """
+        try:
+            analysed = analysed_nest(nest.body, self.handle)
+            key = nests.signature(analysed)
+            if key not in self._known:
+                choices = [tiling_of(analysed, each, self.machine) for each in _implementations(analysed)]
+                self._known[key] = max(tiling.demand(smallest(tiling)) for tiling in choices)
+        except (nests.NotLinearError, NotSelectableError):
+            return (len(loads_of(nest.body)) + operations(nest.body) + 1) * self.machine.alignment
+        return self._known[key]
 
 
 def _implementations(nest: nests.Nest) -> Iterator[Implementation]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from polystage.analysis.reductions import WIDENING
+
 from . import _fold
 from . import _quasi as q
 from ._body import Body, Load, Scalar, Store
@@ -54,5 +56,6 @@ def _expression(new: Body, producer: Nest, load: Load) -> int:
 
 
 def operations(body: Body) -> int:
-    """Scalar operations in one iteration."""
-    return sum(used and isinstance(node, Scalar) for node, used in zip(body.nodes, body.live(), strict=True))
+    """Scalar operations in one iteration, without the widening casts that engines do while they read."""
+    used = [node for node, live in zip(body.nodes, body.live(), strict=True) if live and isinstance(node, Scalar)]
+    return sum(node.name not in WIDENING for node in used)

@@ -11,7 +11,7 @@ from polystage.pipeline import Pass, PassContext, option
 
 from ._copies_program import Nest, Program, read_program, write_program
 from ._copies_region import size
-from ._fusion_capacity import demand
+from ._fusion_capacity import Demands
 from ._fusion_legality import Fusion, fusion
 from ._fusion_merge import merged, operations
 from ._fusion_policy import suits
@@ -53,7 +53,7 @@ class FuseNests(Pass):
 
     Requires: affine normal form; `polystage.target` is used where it is set.
     Statistics: fused (nests that went), arrays (that went), bytes (not written and read any more), operations-before,
-    operations-after (scalar operations executed).
+    operations-after (scalar operations executed, widening casts apart).
     """
 
     strategy: str = option("greedy", choices=("off", "greedy"), help="off: nothing; greedy: last nest to first")
@@ -85,7 +85,8 @@ class _Fuser:
     """Merges one nest at a time; all of its readers take it in, or none."""
 
     def __init__(self, program: Program, max_ops: int, machine: Machine | None, ctx: PassContext) -> None:
-        self.program, self.max_ops, self.machine, self.ctx = program, max_ops, machine, ctx
+        self.program, self.max_ops, self.ctx = program, max_ops, ctx
+        self.demands = None if machine is None else Demands(program.func, machine)
         self.fused = 0
 
     def visit(self, producer: Nest) -> None:
@@ -110,10 +111,11 @@ class _Fuser:
         count = operations(nest.body)
         if count > self.max_ops:
             return f"the body would have {count} operations, max-ops is {self.max_ops}"
-        if self.machine is not None:
-            needed, there = demand(nest, self.program.func, self.machine), self.machine.usable_bytes_per_lane
+        if self.demands is not None:
+            machine = self.demands.machine
+            needed, there = self.demands(nest), machine.usable_bytes_per_lane
             if needed > there:
-                return f"its smallest tile would need {needed:,} bytes per lane, {self.machine.name} has {there:,}"
+                return f"its smallest tile would need {needed:,} bytes per lane, {machine.name} has {there:,}"
         return None
 
     def count(self, plan: Fusion) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.banks import ATTRIBUTE
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Nest, NotANestError, NotLinearError, main_function, top_nests
 from polystage.analysis.selection import NotSelectableError
@@ -13,7 +14,6 @@ from polystage.errors import UserError
 from polystage.machine import Machine, of_module
 from polystage.passes._banks_baselines import BASELINES, favourites
 from polystage.passes._banks_candidates import choose
-from polystage.passes._banks_explain import ATTRIBUTE as DECISIONS
 from polystage.passes._banks_explain import decisions
 from polystage.passes._banks_graph import Graph, UnmetPinError, build, nest_names
 from polystage.passes._banks_problem import summary
@@ -121,7 +121,7 @@ class MapBanks(Pass):
     def _write(self, op: ir.Operation, graph: Graph, solution: Solution, ctx: PassContext) -> None:
         shared = self.strategy != "local"
         figures = summary(graph.problem, solution.assignment, shared=shared)
-        op.attributes[DECISIONS] = decisions(self.strategy, graph, solution, figures, of_module(op))
+        op.attributes[ATTRIBUTE] = decisions(self.strategy, graph, solution, figures, of_module(op)).to_attribute()
         ctx.statistic("relayouts", write_layouts(graph, solution.assignment, of_module(op), shared=shared))
         ctx.statistic("relayout-bytes", figures.relayout_bytes)
         if self.strategy == "global":

@@ -45,8 +45,8 @@ class PipelineDma(Pass):
 
     Requires: `lower-to-npu`.
 
-    Refuses: nothing. What would need more scratchpad than there is stays as it is, so that `allocate` does not fail
-    where it would not have failed before.
+    Refuses: a `lookahead` below 1. What would need more scratchpad than there is stays as it is, so that `allocate`
+    does not fail where it would not have failed before.
 
     Statistics:
         loops: loops whose transfers cross iterations
@@ -60,6 +60,10 @@ class PipelineDma(Pass):
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Try with ever less scratchpad for longer lives, until the buffers can be packed."""
         if self.strategy == "off":
+            return
+        if self.lookahead < 1:
+            off = "strategy=off leaves all transfers where they are"
+            ctx.error(op, f"lookahead must be at least 1 transfer, got {self.lookahead}; {off}")
             return
         machine = of_module(op)
         original = main_function(op).clone().operation

@@ -9,7 +9,7 @@ import numpy as np
 from torch_mlir import ir
 
 from polystage import machine
-from polystage.analysis import bounds
+from polystage.analysis import banks, bounds
 from polystage.analysis.compulsory import macs, nest_count
 from polystage.analysis.traffic import predict
 from polystage.interp import npu
@@ -18,6 +18,7 @@ from polystage.interp.timing import Event, Timeline, Times
 from polystage.report.copies import eliminated
 from polystage.report.relayout import relayouts
 from polystage.report.report import (
+    Banks,
     Bounds,
     CompileSeconds,
     Dram,
@@ -63,6 +64,7 @@ def collect(subject: Subject) -> Report:
         instructions=Instructions(dict(predicted.instructions)),
         predicted=moved(predicted),
         compile_seconds=CompileSeconds({}, 0.0),
+        banks=_banks(program),
     )
     seconds = {**subject.seconds, "report": time.perf_counter() - begin}
     return replace(report, compile_seconds=CompileSeconds(seconds, sum(seconds.values())))
@@ -71,6 +73,16 @@ def collect(subject: Subject) -> Report:
 def moved(counted: Counts) -> Moved:
     """The totals of a count."""
     return Moved(sum(counted.bytes.dram()), sum(counted.bytes.onchip_by_engine().values()))
+
+
+def _banks(program: ir.Operation) -> Banks | None:
+    found = banks.Banks.of_module(program)
+    if found is None:
+        return None
+    return Banks(
+        found.strategy, found.relayouts, found.relayout_bytes, found.dram_bytes, found.lane_utilisation,
+        found.engine_ns / 1e3, found.objective_ns / 1e3, found.gap,
+    )  # fmt: skip
 
 
 def _peak_per_lane(program: ir.Operation) -> int:

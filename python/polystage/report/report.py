@@ -63,6 +63,23 @@ class Relayout:
 
 
 @dataclass(frozen=True)
+class Banks:
+    """What bank mapping decided: its strategy, relayouts with private copies and their bytes, DRAM bytes that arguments
+    cost beyond one load, part of the lanes that is busy, modelled engine time and objective, and how far from the
+    optimum the objective may be (1 where no bound is known).
+    """
+
+    strategy: str
+    relayouts: int
+    relayout_bytes: int
+    dram_bytes: int
+    lane_utilisation: float
+    engine_us: float
+    objective_us: float
+    gap: float
+
+
+@dataclass(frozen=True)
 class Dram:
     """DRAM traffic; ``compulsory`` is what any schedule moves, ``ratio`` is total / compulsory."""
 
@@ -180,6 +197,7 @@ class Report:
     time: Time | None = None
     check: Check | None = None
     run_seconds: RunSeconds | None = None
+    banks: Banks | None = None
 
     def to_json(self) -> str:
         """The report as indented JSON text."""

@@ -116,6 +116,8 @@ def _memory(report: Report) -> RenderableType:
     for move, moves in copies.by_move.items():
         table.add_row(f"    by {move}", f"{moves.count}, {human_bytes(moves.bytes)}")
     table.add_row("relayouts", f"{report.relayout.count}, {human_bytes(report.relayout.bytes)}")
+    if report.banks:
+        table.add_row("lanes busy", f"{report.banks.lane_utilisation:.0%}")
     return table
 
 

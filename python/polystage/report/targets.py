@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from polystage.machine import Machine
-from polystage.machine.describe import HEADERS, rows
+from polystage.machine.rows import HEADERS, rows
 
 _WIDTH = 150
 
