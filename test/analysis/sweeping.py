@@ -62,7 +62,7 @@ def _indices(text: str) -> str:
 
 def group(program: Sequence[Nest], *live_out: str, sink: int | None = None, live_in: Sequence[str] = ()) -> Group:
     """A group of all nests; arrays by name."""
-    arrays = {access.array for nest in program for access in (*nest.loads, nest.store.access)}
+    arrays = {access.array for nest in program for access in (*nest.loads, nest.store)}
     named = {array_name(array): array for array in arrays}
     last = len(program) - 1 if sink is None else sink
     swept = tuple(map(swept_nest, program))
