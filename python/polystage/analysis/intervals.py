@@ -83,6 +83,12 @@ class Form:
 
 def preimage(form: Form, loop: int, extents: Sequence[int], wanted: Interval) -> Interval:
     """Iterations of ``loop`` for which the form may be in ``wanted``, the others being anywhere."""
+    low, high = ahead(form, loop, extents, wanted)
+    return Interval(clip(low, extents[loop]), clip(high, extents[loop]))
+
+
+def ahead(form: Form, loop: int, extents: Sequence[int], wanted: Interval) -> Interval:
+    """The preimage if iterations of ``loop`` went on before the first one."""
     factor = next(factor for other, factor in form.terms if other == loop)
     least, most = form.rest(loop, extents)
     low, high = wanted
@@ -90,7 +96,7 @@ def preimage(form: Form, loop: int, extents: Sequence[int], wanted: Interval) ->
         first, last = -((most - low) // factor), (high - 1 - least) // factor
     else:
         first, last = -((high - 1 - least) // -factor), (most - low) // -factor
-    return Interval(clip(first, extents[loop]), clip(last + 1, extents[loop]))
+    return Interval(first, minimum(last + 1, extents[loop]))
 
 
 def clip(bound: Bound, extent: int) -> Bound:

@@ -10,6 +10,7 @@ outermost first, parallel or reduced. The iterations of the inner tile loop are 
 An array may be needed in an interval that changes with the step along one dimension; along the others the need is
 fixed during a sweep. What is needed otherwise is made whole before the sweep, or before all sweeps where it does not
 depend on the outer loop either (`Level`). Each sweep starts again: what two sweeps need is made twice, and counted.
+Steps before the sink's first tile fill the windows of long chains at the pace at which they move on later.
 
 Results of the group that the sink does not need (*side* results) are made as far as what they read is there. Arrays
 that live on after the group are made completely: what steps jump over in the step that passes it, the rest in the last.
@@ -19,7 +20,7 @@ whole before the loops and cannot be the sink; a store index that falls as the w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +33,7 @@ from polystage.analysis.intervals import (
     Form,
     Interval,
     Mask,
+    ahead,
     intersection,
     matrix,
     maximum,
@@ -47,19 +49,24 @@ from polystage.analysis.sweep_legality import problem_of
 from polystage.analysis.swept_nests import Box, Footprint, Level, Reference, SweptNest, together
 from polystage.analysis.windows import Window, extent, window_of
 
+MAX_FILL = 64  # steps before the first tile
+
 
 class Sweeping:
     """Finds the boxes of all nests for given tiles; a class because they depend on one another."""
 
-    def __init__(self, group: Group, tiles: Sequence[Tile]) -> None:
+    def __init__(self, group: Group, tiles: Sequence[Tile], fill: int = 0) -> None:
         self.group, self.nests, self.tiles = group, group.nests, tuple(tiles)
         sink = group.nests[group.sink]
         self.inner = tiles[-1]
         self.outer = tiles[0] if len(tiles) == 2 else None
-        self.steps = -(-sink.extents[self.inner.loop] // self.inner.size)
+        self.fill = fill
+        self.steps = -(-sink.extents[self.inner.loop] // self.inner.size) + fill
         self.sweeps = 1 if self.outer is None else -(-sink.extents[self.outer.loop] // self.outer.size)
         self.boxes = {number: self._whole(number) for number, nest in enumerate(self.nests) if nest.whole is not None}
-        self.boxes[group.sink] = self._sink_box()
+        wanted = self._sink_box()
+        self.asked: dict[int, Box] = {group.sink: wanted}
+        self.boxes[group.sink] = self._executed(wanted)
         self._footprints: dict[tuple[int, Reference], Footprint] = {}
 
     def run(self) -> "Sweep | Refused":
@@ -102,7 +109,7 @@ class Sweeping:
         """What a nest refers to; an accumulator that each sweep goes on with is held from the beginning."""
         key = (number, reference)
         if key not in self._footprints:
-            footprint = Footprint.of(self.boxes[number], reference)
+            footprint = Footprint.of(self.asked.get(number, self.boxes[number]), reference)
             if number == self.group.sink and self._goes_on and reference.array == self.nests[number].store.array:
                 footprint = Footprint(Level.BEFORE, tuple(map(over_all, footprint.dims)), None, None)
             self._footprints[key] = footprint
@@ -114,13 +121,23 @@ class Sweeping:
         return self.outer is not None and self.outer.loop not in self.nests[self.group.sink].nest.parallel
 
     def _sink_box(self) -> Box:
+        """What the sink asks for, also in the steps before its first tile."""
         extents = self.nests[self.group.sink].extents
         loops = [Interval(0, extent) for extent in extents]
-        for tile, starts in ((self.inner, positions(self.steps)), (self.outer, positions(self.sweeps).T)):
+        for tile, starts in ((self.inner, positions(self.steps) - self.fill), (self.outer, positions(self.sweeps).T)):
             if tile is not None and starts.size > 1:
                 starts = starts * tile.size
                 loops[tile.loop] = Interval(starts, np.minimum(starts + tile.size, extents[tile.loop]))
         return Box(Level.STEP, tuple(loops), None, self.inner.loop if self.steps > 1 else None)
+
+    def _executed(self, wanted: Box) -> Box:
+        """What the sink executes: nothing in the steps before its first tile."""
+        if not self.fill:
+            return wanted
+        low, high = wanted.loops[self.inner.loop]
+        loops = list(wanted.loops)
+        loops[self.inner.loop] = Interval(maximum(low, 0), maximum(high, 0))
+        return replace(wanted, loops=tuple(loops), active=positions(self.steps) >= self.fill)
 
     def _needs(self, number: int) -> Iterator[Footprint]:
         """Footprints of later nests on what a nest writes, of those that have a box."""
@@ -160,7 +177,10 @@ class Sweeping:
             restriction.fix(d, interval)
         if sliding is not None:
             restriction.slide(sliding, _advance(dims[sliding], complete=complete))
-            return restriction.box(Level.STEP)
+            box = restriction.box(Level.STEP)
+            if self.fill:
+                self.asked[number] = restriction.virtual(box)
+            return box
         return restriction.box(Level.BEFORE if all(map(_is_fixed, fixed.values())) else Level.OUTER)
 
     def _sources(self, number: int) -> Iterator[Source]:
@@ -186,6 +206,8 @@ class _Restriction:
         self.loops = [Interval(0, extent) for extent in nest.extents]
         self.masks: list[Mask] = []
         self.slides: int | None = None
+        self.asked: Interval | None = None
+        self.given = 0
 
     def fix(self, dim: int, wanted: Interval) -> None:
         """Keep what stores elements of an interval that does not change during a sweep."""
@@ -209,9 +231,22 @@ class _Restriction:
         executed = previous(matrix(high), 0)
         self.loops[loop] = Interval(maximum(low, executed), high)  # no other dimension restricts it: _can_slide
         self.slides = loop
+        self.asked = _paced(ahead(form, loop, self.nest.extents, wanted))
+
+    def virtual(self, real: Box) -> Box:
+        """The box as it would be if iterations went on before the first one: what is wanted of operands early."""
+        if self.slides is None or self.asked is None:
+            return real
+        loops = list(real.loops)
+        loops[self.slides] = self.asked
+        active: Mask | None = None
+        for mask in self.masks[: self.given]:
+            active = mask if active is None else active & mask
+        return replace(real, loops=tuple(loops), active=active)
 
     def box(self, level: Level) -> Box:
         """The box, active where no interval is empty."""
+        self.given = len(self.masks)
         for low, high in self.loops:
             if not (isinstance(low, int) and isinstance(high, int) and low < high):
                 self.masks.append(matrix(low) < matrix(high))
@@ -227,6 +262,14 @@ class _Restriction:
             isinstance(wanted.low, int) and isinstance(wanted.high, int) and wanted.low <= form.least < wanted.high
         ):
             self.masks.append((matrix(wanted.low) <= form.least) & (form.least < matrix(wanted.high)))
+
+
+def _paced(asked: Interval) -> Interval:
+    """An interval that moves on, each part beyond the one before, the first one as long as the second."""
+    high = matrix(asked.high)
+    first = 2 * high[:, :1] - high[:, 1:2] if high.shape[1] > 1 else high[:, :1] - 1
+    before = np.concatenate([first, high[:, :-1]], axis=1)
+    return Interval(maximum(asked.low, before), high)
 
 
 def _can_slide(nest: SweptNest, dim: int) -> bool:
@@ -325,4 +368,24 @@ def sweep(group: Group, tiles: Sequence[Tile]) -> Sweep | Refused:
         raise ValueError(f"one or two tile loops with positive sizes, not {tiles}")
     if group.problem is not None:
         return group.problem
-    return Sweeping(group, tiles).run()
+    plain = Sweeping(group, tiles).run()
+    fill = 0 if isinstance(plain, Refused) else _filling(plain)
+    filled = Sweeping(group, tiles, fill).run() if fill else plain
+    if isinstance(plain, Refused) or isinstance(filled, Refused) or filled.repeated > plain.repeated:
+        return plain
+    return filled
+
+
+def _filling(swept: Sweep) -> int:
+    """Steps before the first tile in which producers advance at their steady pace, so that no window is filled at once.
+
+    The most that a nest has to do in the first step, in terms of what it does in later ones.
+    """
+    fill = 0
+    for box in swept.boxes:
+        if box.level < Level.STEP or box.slides is None:
+            continue
+        counts = extent(box.loops[box.slides])
+        if counts.shape[1] > 1 and counts[:, 1:].max() > 0:
+            fill = max(fill, -int(-counts[:, 0].max() // counts[:, 1:].max()) - 1)
+    return min(fill, MAX_FILL)

@@ -14,6 +14,8 @@ from polystage.analysis.intervals import (
     Mask,
     Matrix,
     matrix,
+    maximum,
+    minimum,
     over_all,
     over_inner,
     positions,
@@ -109,6 +111,8 @@ def window_of(
     """The window of an array that the footprints refer to, and ``writers`` write."""
     level, deepest = (choose(footprint.level for footprint in footprints) for choose in (min, max))
     dims, moving = together(footprints)
+    shape = ir.MemRefType(array.type).shape
+    dims = [Interval(maximum(low, 0), minimum(high, extent)) for (low, high), extent in zip(dims, shape, strict=True)]
     sliding = moving[0] if level == Level.STEP and len(moving) == 1 else None
     fold = over_all if level == Level.BEFORE else over_inner
     fixed = tuple(interval if d == sliding else _real(fold(interval)) for d, interval in enumerate(dims))

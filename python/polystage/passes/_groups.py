@@ -9,7 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.sweeps import Sweep, sweep
 from polystage.analysis.swept_nests import Level, swept_nest
-from polystage.analysis.values import argument_text, producer
+from polystage.analysis.values import argument_text, array_name, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._group_emission import Held, held
@@ -103,6 +103,8 @@ def candidate(
         type_ = ir.MemRefType(array.type)
         each = held(window, layout_of(type_, uses[array], machine), swept.sweeps, swept.steps)
         windows[array] = each
+        if window.stored and not swept.covered(array):
+            return Refused(0, f"leaves holes in '{array_name(array)}'")
         size = element_bytes(type_.element_type)
         moved[array] = (swept.loaded(array) + swept.stored(array)) * size
         lane_bytes = prod(each.layout.physical_shape(window.extents)[1:]) * size

@@ -29,7 +29,7 @@ from polystage.passes._tile_sizes import Choice, choose, smallest
 
 @dataclass(frozen=True)
 class Effort:
-    """How far the search goes: states kept at a position, nests in a group."""
+    """How far the search goes: states kept at a position, nests in a group besides initialisations."""
 
     beam: int
     longest: int
@@ -37,7 +37,7 @@ class Effort:
 
 MAX_STEPS = 256  # of a tile loop while plans are searched
 MAX_MISSES = 6  # sinks in a row with which no group fits, after which longer groups are not tried
-EFFORTS = (Effort(1, 1), Effort(2, 12), Effort(6, 28), Effort(16, 40))
+EFFORTS = (Effort(1, 1), Effort(2, 8), Effort(4, 24), Effort(12, 32))
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,13 @@ class Planner:
         if not self.starts_unit(k):
             return
         misses = 0
-        for last in range(k + 1, min(k + effort.longest, len(self.steps))):
+        count = int(bool(self.steps[k].nest.loads))
+        for last in range(k + 1, len(self.steps)):
             if not self.steps[last].nest.loads:
                 continue
+            count += 1
+            if count > effort.longest:
+                return
             groups = [after for each in self.candidates(k, last) if (after := self.run_group(state, each)) is not None]
             yield from groups
             misses = 0 if groups else misses + 1
