@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.alloc import Infeasible, Problem, solve
+from polystage.alloc import Infeasible, Problem, Solver, solve
 from polystage.analysis.nests import main_function
 from polystage.machine import of_module
 from polystage.passes._dma_proof import prove
@@ -16,7 +16,9 @@ from polystage.passes._pipeline_schedule import Bounds, schedule, write
 from polystage.passes.allocate import Limits, lifetimes, limits_of
 from polystage.pipeline import Pass, PassContext, option
 
-_FILLED = (1.0, 7 / 8, 5 / 8, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
+_FILLED = (1.0, 3 / 4, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
+
+_SOLVER = Solver(blame=False)  # finds what that of allocate finds
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,6 @@ def _packs(function: ir.Operation, limits: dict[str, Limits]) -> bool:
     for memory, limit in limits.items():
         buffers = [live.buffer(str(k), limit) for k, live in enumerate(lives) if live.memory == memory]
         crowded = sum(buffer.size for buffer in buffers) > limit.capacity
-        if crowded and isinstance(solve(Problem(limit.capacity, tuple(buffers))), Infeasible):
+        if crowded and isinstance(solve(Problem(limit.capacity, tuple(buffers)), _SOLVER), Infeasible):
             return False
     return True
