@@ -455,7 +455,7 @@ def test_regular_steps_are_one_run() -> None:
     assert [(run.first, run.count) for run in schedule.sweeps] == [(0, 1), (1, 2), (3, 1)]
     assert [(run.first, run.count) for run in schedule.sweeps[1].steps] == [(0, 1), (1, 7), (8, 1)]
     middle = schedule.sweeps[1].steps[1]
-    assert middle.nests[8] == (Span(0, 2), Span(1, 1, 1), Span(2, 2, 0, 2), Span(0, 2), Span(0, 3), Span(0, 3))
+    assert middle.nests[8] == (Span(0, 2), Span(0, 1, 1), Span(2, 2, 0, 2), Span(0, 2), Span(0, 3), Span(0, 3))
     motion = next(motion for array, motion in middle.windows.items() if name_of(array) == "p")
-    assert motion.window == (Span(0, 2), Span(1, 3, 1), Span(2, 4, 0, 2))
-    assert motion.new == (Span(0, 2), Span(3, 1, 1), Span(2, 4, 0, 2))
+    assert motion.window == (Span(0, 2), Span(0, 3, 1), Span(2, 4, 0, 2))
+    assert motion.new == (Span(0, 2), Span(2, 1, 1), Span(2, 4, 0, 2))
