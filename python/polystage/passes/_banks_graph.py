@@ -175,8 +175,9 @@ class _Builder:
 
     def _choice(self, nest: Nest, slots: Sequence[Slot], chosen: Implementation, ns: float) -> Choice:
         if _loads_only(nest, slots):
-            size, run = _footprint(slots[0], nest), _hull([slots[0].access], [nest])
-            return Choice(move_ns(size, run[-1], self.machine), (ANY,) * len(slots))
+            run = _run(_hull([slots[0].access], [nest]), slots[0].type.shape)
+            run *= element_bytes(slots[0].type.element_type)
+            return Choice(move_ns(_footprint(slots[0], nest), run, self.machine), (ANY,) * len(slots))
         wants, copies, copied, dram = list[int](), 0, 0, 0
         lanes = [each for each in (chosen.lane, chosen.rows) if each is not None]
         for slot in slots:
