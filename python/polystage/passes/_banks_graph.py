@@ -10,24 +10,35 @@ transfer on chip. All that is read after the last write of an array shares relay
 every access has its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import prod
 
 from torch_mlir import ir
 
 from polystage.analysis.costs import engine_ns, move_ns
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.layouts import Layout, is_direct, lane_dim
-from polystage.analysis.nests import Access, Load, Nest, signature
+from polystage.analysis.layouts import Layout
+from polystage.analysis.nests import Nest, signature
 from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.tiling import lane_of_result
-from polystage.analysis.values import argument_text, array_name, producer
+from polystage.analysis.values import array_name, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._banks_candidates import choose, legal
 from polystage.passes._banks_problem import ANY, IN_DRAM, ONE_LANE, Array, Choice, Item, Move, Problem, Region
+from polystage.passes._banks_slots import (
+    Slot,
+    footprint,
+    hull_of,
+    is_given,
+    is_packed,
+    loads_only,
+    private_copy,
+    run_of,
+    slots_of,
+    wanted_layout,
+)
 from polystage.passes._banks_strategy import Pins
 
 NO_PINS = Pins()
@@ -35,25 +46,6 @@ ELSEWHERE = 1.0
 """Price in ns of storing an array in another layout than it is computed in: at equal cost readers relayout."""
 WASTE = 1e-4
 """Price in ns of a byte of scratchpad that a layout leaves empty on idle lanes: breaks ties for well-filled lanes."""
-
-
-@dataclass(frozen=True)
-class Slot:
-    """An access of a nest: ``stored`` is its result, ``loaded`` that it is read (both: it accumulates)."""
-
-    access: Access
-    loaded: bool
-    stored: bool
-
-    @property
-    def type(self) -> ir.MemRefType:
-        """Type of the array."""
-        return ir.MemRefType(self.access.array.type)
-
-    @property
-    def passes(self) -> int:
-        """How often a private copy is made for it."""
-        return self.loaded + self.stored
 
 
 @dataclass(frozen=True)
@@ -90,12 +82,6 @@ def build(nests: Sequence[Nest], machine: Machine, price: float, pins: Pins = NO
     return _Builder(nests, machine, price, pins).graph()
 
 
-def is_given(array: ir.Value) -> bool:
-    """Whether the array is not made by the function: an argument or a constant."""
-    owner = producer(array)
-    return owner is None or owner.name != "memref.alloc"
-
-
 def _pinned(nest: Nest, pin: Implementation, machine: Machine) -> _Options:
     able = legal(nest, machine)
     if pin not in able:
@@ -123,10 +109,10 @@ class _Builder:
         self.nests, self.machine, self.price, self.pins = nests, machine, price, pins
         self.names = nest_names(nests)
         self.options: dict[object, _Options] = {}
-        self.slots = [tuple(_slots(nest)) for nest in nests]
+        self.slots = [tuple(slots_of(nest)) for nest in nests]
         self.arrays = list(dict.fromkeys(slot.access.array for slots in self.slots for slot in slots))
         self.number = {array: k for k, array in enumerate(self.arrays)}
-        self.packed = {array for array in self.arrays if is_given(array) and _is_packed(array)}
+        self.packed = {array for array in self.arrays if is_given(array) and is_packed(array)}
 
     def graph(self) -> Graph:
         items, implementations = list[Item](), list[tuple[Implementation, ...]]()
@@ -174,25 +160,26 @@ class _Builder:
         return self.options[key]
 
     def _choice(self, nest: Nest, slots: Sequence[Slot], chosen: Implementation, ns: float) -> Choice:
-        if _loads_only(nest, slots):
-            size, run = _footprint(slots[0], nest), _hull([slots[0].access], [nest])
-            return Choice(move_ns(size, run[-1], self.machine), (ANY,) * len(slots))
+        if loads_only(nest, slots):
+            run = run_of(hull_of([slots[0].access], [nest]), slots[0].type.shape)
+            run *= element_bytes(slots[0].type.element_type)
+            return Choice(move_ns(footprint(slots[0], nest), run, self.machine), (ANY,) * len(slots))
         wants, copies, copied, dram = list[int](), 0, 0, 0
         lanes = [each for each in (chosen.lane, chosen.rows) if each is not None]
         for slot in slots:
             loop = lane_of_result(nest, chosen) if slot.stored else chosen.lane
-            wanted = _wanted(slot, loop, lanes, nest, self.machine)
+            wanted = wanted_layout(slot, loop, lanes, nest, self.machine)
             given = is_given(slot.access.array)
             if wanted == ANY:
-                size, run = _private(slot, loop, nest, self.machine)
+                size, run = private_copy(slot, loop, nest, self.machine)
                 ns += slot.passes * move_ns(size, run, self.machine)
                 if given:
-                    dram += slot.passes * (size - _footprint(slot, nest))
+                    dram += slot.passes * (size - footprint(slot, nest))
                 else:
                     ns += self.price * slot.passes * size
                     copies, copied = copies + slot.passes, copied + slot.passes * size
             elif given and slot.stored:
-                ns += slot.passes * self._move(slot.type, _hull([slot.access], [nest]), IN_DRAM, wanted).ns
+                ns += slot.passes * self._move(slot.type, hull_of([slot.access], [nest]), IN_DRAM, wanted).ns
                 wanted = ANY
             wants.append(wanted)
         engine = "matrix" if chosen.kind == "contraction" else "vector"
@@ -294,7 +281,7 @@ class _Builder:
         moves: dict[int, dict[int, Move]] = {home: {} for home in arrays[array].homes}
         first = self.slots[item][position]
         for wanted, readers in sorted(by_layout.items()):
-            hull = _hull(
+            hull = hull_of(
                 [self.slots[number][slot].access for number, slot in readers], [self.nests[n] for n, _ in readers]
             )
             for home in moves:
@@ -318,7 +305,7 @@ class _Builder:
         if array in self.packed:
             return Move(size / self.machine.dma.bytes_per_s * 1e9, dram=size)
         first = max(home, wanted) + 1
-        run = element * (1 if home == ANY else _run(hull[first:], type_.shape[first:]))
+        run = element * (1 if home == ANY else run_of(hull[first:], type_.shape[first:]))
         ns = move_ns(size, run, self.machine)
         if home == IN_DRAM:
             return Move(ns, dram=size)
@@ -333,76 +320,3 @@ def layout_of(home: int, machine: Machine) -> Layout:
 def largest_dim(shape: Sequence[int]) -> int:
     """The first of the largest dimensions; one lane for a single element."""
     return max(range(len(shape)), key=lambda k: shape[k]) if prod(shape) > 1 else ONE_LANE
-
-
-def _slots(nest: Nest) -> Iterator[Slot]:
-    stored = None if nest.store.indirect else nest.store.access
-    accumulates = any(isinstance(node := nest.nodes[k], Load) and node.access == stored for k in nest.self_loads)
-    for access in dict.fromkeys(nest.loads):
-        if access != stored:
-            yield Slot(access, loaded=True, stored=False)
-    if stored is not None:
-        yield Slot(stored, loaded=accumulates, stored=True)
-
-
-def _loads_only(nest: Nest, slots: Sequence[Slot]) -> bool:
-    """Whether the nest only brings a given array into one of the function's: a transfer, whatever the layouts."""
-    given = [is_given(slot.access.array) for slot in slots]
-    return len(nest.nodes) == 1 and given == [True, False]
-
-
-def _is_packed(array: ir.Value) -> bool:
-    """Whether the program's loader may lay the array out as it likes: parameters and constants."""
-    return producer(array) is not None or argument_text(ir.BlockArgument(array), "polystage.kind") not in (
-        "input",
-        "output",
-    )
-
-
-def _wanted(slot: Slot, loop: int | None, others: Sequence[int], nest: Nest, machine: Machine) -> int:
-    """The dimension that has to lie across the lanes, ANY where no layout lets instructions read in place."""
-    if loop is None:
-        return ONE_LANE
-    dim = lane_dim(slot.access, loop)
-    layout = Layout(dim, machine.lanes)
-    if dim is None or not is_direct(slot.access, loop, nest.extents[loop], layout, machine, others=others):
-        return ANY
-    return dim
-
-
-def _private(slot: Slot, loop: int | None, nest: Nest, machine: Machine) -> tuple[int, int]:
-    """Bytes of a copy that has ``loop`` across its lanes, and of its runs."""
-    assert loop is not None
-    extents = [1 if k == loop else extent for k, extent in enumerate(nest.extents)]
-    hull = [high - low + 1 for low, high in (index.span(extents) for index in slot.access.indices)]
-    free = min(prod(hull), prod(extents[k] for k in slot.access.support))
-    lanes = nest.extents[loop] if loop in slot.access.support else min(nest.extents[loop], machine.lanes)
-    element = element_bytes(slot.type.element_type)
-    return lanes * free * element, min(free, _run(hull, slot.type.shape)) * element
-
-
-def _footprint(slot: Slot, nest: Nest) -> int:
-    return prod(_hull([slot.access], [nest])) * element_bytes(slot.type.element_type)
-
-
-def box_of(accesses: Sequence[Access], nests: Sequence[Nest]) -> list[tuple[int, int]]:
-    """Least and greatest index along each dimension that the accesses, each of its nest, touch."""
-    spans = [
-        [index.span(nest.extents) for index in access.indices] for access, nest in zip(accesses, nests, strict=True)
-    ]
-    return [(min(low for low, _ in dim), max(high for _, high in dim)) for dim in zip(*spans, strict=True)]
-
-
-def _hull(accesses: Sequence[Access], nests: Sequence[Nest]) -> list[int]:
-    """Extents of the box around all elements that the accesses touch."""
-    return [high - low + 1 for low, high in box_of(accesses, nests)]
-
-
-def _run(hull: Sequence[int], shape: Sequence[int]) -> int:
-    """Contiguous elements of a box in a row-major array."""
-    run = hull[-1] if hull else 1
-    for (inner, whole), (outer, _) in pairwise(zip(reversed(hull), reversed(shape), strict=True)):
-        if inner != whole:
-            break
-        run *= outer
-    return run

@@ -9,8 +9,9 @@ from polystage.analysis.nests import Access, Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.machine import Machine
-from polystage.passes._banks_graph import Graph, box_of, layout_of
+from polystage.passes._banks_graph import Graph, layout_of
 from polystage.passes._banks_problem import Assignment
+from polystage.passes._banks_slots import box_of
 from polystage.passes._relayouts import innermost
 
 

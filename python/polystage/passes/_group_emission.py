@@ -15,7 +15,7 @@ from torch_mlir import ir
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.intervals import Bound, Interval, Mask
 from polystage.analysis.layouts import Layout
-from polystage.analysis.nests import Access, Constant, Gather, Index, Linear, Load, Nest, Node, Store
+from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, Store
 from polystage.analysis.sweeps import Sweep
 from polystage.analysis.swept_nests import Level
 from polystage.analysis.tiling import tiling_of
@@ -24,7 +24,23 @@ from polystage.analysis.windows import Window
 from polystage.dialects import affine
 from polystage.dialects.npu import memory_of
 from polystage.machine import Machine
-from polystage.passes._positions import Action, Place, Run, Start, compress
+from polystage.passes._positions import (
+    Action,
+    Alloc,
+    Base,
+    Compute,
+    Keep,
+    Place,
+    Repeat,
+    Row,
+    Run,
+    Shape,
+    Start,
+    Transfer,
+    compress,
+    place_of,
+)
+from polystage.passes._shift import Shift
 from polystage.passes._staging import KIND, StagedNest, access_map
 from polystage.passes._tile_sizes import Choice, choose
 
@@ -100,23 +116,21 @@ class GroupWriter:
         for array, each in self.plan.windows.items():
             if each.kept:
                 self.alloc(array)
-        self.play(Place.of(list(self.before(Level.BEFORE, 0, 0))), [])
+        self.play(place_of(self.before(Level.BEFORE, 0, 0)))
         for run in compress([self.row(s) for s in range(sweep.sweeps)], self.sweeps_loop):
-            with ExitStack() as stack:
-                ivs = [stack.enter_context(affine.loop(run.count))] if run.count > 1 else []
-                self.write_row(run, ivs)
-        self.play(Place.of(list(self.after(Level.BEFORE, 0))), [])
+            self.write_row(run)
+        self.play(place_of(self.after(Level.BEFORE, 0)))
 
     # ---- what happens where
 
-    def row(self, s: int) -> Place:
+    def row(self, s: int) -> Place[Row]:
         """A whole sweep as a place."""
-        before, after = (Place.of(list(part)) for part in (self.before(Level.OUTER, s, 0), self.after(Level.OUTER, s)))
-        steps = [Place.of(list(self.before(Level.STEP, s, t))) for t in range(self.plan.sweep.steps)]
-        runs = tuple(compress(steps, lambda run: self.loops(run.first.shape, run.first.starts, run.delta)))
+        before, after = place_of(self.before(Level.OUTER, s, 0)), place_of(self.after(Level.OUTER, s))
+        steps = [place_of(self.before(Level.STEP, s, t)) for t in range(self.plan.sweep.steps)]
+        runs = list(compress(steps, lambda run: self.loops(run.first.shape, run.first.starts, run.delta)))
+        repeats = tuple(Repeat(run.first.shape, run.count, run.delta if run.count > 1 else ()) for run in runs)
         starts = tuple(start for run in runs for start in run.first.starts)
-        shape = (before.shape, tuple(run.shape for run in runs), after.shape)
-        return Place(shape, (*before.starts, *starts, *after.starts))
+        return Place(Row(before.shape, repeats, after.shape), (*before.starts, *starts, *after.starts))
 
     def before(self, level: Level, s: int, t: int) -> Iterator[Action]:
         """Actions at a position: windows opened as they are needed, nests, windows closed in steps."""
@@ -136,7 +150,7 @@ class GroupWriter:
                     opened.add(array)
                     yield from self.opened(array, s, t)
             lows, extents = boxes[number]
-            yield Action("nest", number, extents, lows)
+            yield Action(Compute(number, extents), lows)
             if level == Level.STEP:
                 later = [sweep.group.nests[k].nest for k in numbers[at + 1 :]]
                 for array in [a for a in touched if not any(_touches(nest, a) for nest in later)]:
@@ -157,15 +171,15 @@ class GroupWriter:
         each = self.plan.windows[array]
         base, _ = box_at(each.window.dims, s, t)
         if not each.kept:
-            yield Action("alloc", array)
-        yield Action("base", array, (), base)
+            yield Action(Alloc(array))
+        yield Action(Base(array), base)
         kept = kept_at(each.window, s, t)
         if all(kept):
-            yield Action("keep", array, kept)
+            yield Action(Keep(array, *kept))
         if each.window.loaded:
             lows, extents = box_at(each.window.new, s, t)
             if all(extents):
-                yield Action("load", array, extents, lows)
+                yield Action(Transfer(array, extents, load=True), lows)
 
     def stored(self, array: ir.Value, s: int, t: int) -> Iterator[Action]:
         """What is done of a window goes out."""
@@ -173,33 +187,23 @@ class GroupWriter:
         if window.stored:
             lows, extents = box_at(window.final, s, t)
             if all(extents):
-                yield Action("store", array, extents, lows)
+                yield Action(Transfer(array, extents, load=False), lows)
 
     # ---- which runs can be loops
 
-    def sweeps_loop(self, run: Run) -> bool:
+    def sweeps_loop(self, run: Run[Row]) -> bool:
         """Whether a run of sweeps can be a loop."""
-        assert isinstance(run.first.shape, tuple)
-        before, runs, after = run.first.shape
-        parts = [before, *(shape for shape, _, _ in runs), after]
-        at, legal = 0, True
-        for part in parts:
-            size = _count(part)
-            own = slice(at, at + size)
-            legal = legal and self.loops(part, run.first.starts[own], run.delta[own])
-            at += size
-        return legal
+        row = run.first.shape
+        parts = zip(row.shared(run.first.starts), row.shared(run.delta), strict=True)
+        return all(self.loops(shape, starts, delta) for (shape, starts), (_, delta) in parts)
 
-    def loops(self, shape: object, starts: Sequence[int], delta: Sequence[int]) -> bool:
+    def loops(self, shape: Shape, starts: Sequence[int], delta: Sequence[int]) -> bool:
         """Whether nests on arrays of several blocks of lanes stay on their lanes as the places advance."""
-        assert isinstance(shape, tuple)
-        at = 0
-        for kind, key, extents, count in shape:
-            lows, steps = starts[at : at + count], delta[at : at + count]
-            at += count
-            if kind == "nest" and not self.stays(self.plan.sweep.group.nests[key].nest, extents, lows, steps):
-                return False
-        return True
+        return all(
+            self.stays(self.plan.sweep.group.nests[kind.number].nest, kind.extents, lows, steps)
+            for (kind, lows), (_, steps) in zip(shape.shared(starts), shape.shared(delta), strict=True)
+            if isinstance(kind, Compute)
+        )
 
     def stays(self, nest: Nest, extents: Sequence[int], lows: Sequence[int], steps: Sequence[int]) -> bool:
         """Whether one nest does."""
@@ -222,45 +226,46 @@ class GroupWriter:
 
     # ---- writing
 
-    def write_row(self, row: Run, ivs: list[ir.Value]) -> None:
-        """A run of equal sweeps."""
-        assert isinstance(row.first.shape, tuple)
-        before, runs, after = row.first.shape
-        starts = [Start(start) for start in row.first.starts]
-        if row.count > 1:
-            starts = [start.inside(step) for start, step in zip(starts, row.delta, strict=True)]
-        starts = self.play_shape(before, starts, ivs)
-        for shape, count, delta in runs:
-            size = _count(shape)
-            own, starts = starts[:size], starts[size:]
-            with ExitStack() as stack:
-                inner = [stack.enter_context(affine.loop(count))] if count > 1 else []
-                if inner:
-                    own = [start.inside(step) for start, step in zip(own, delta, strict=True)]
-                self.play_shape(shape, own, [*ivs, *inner])
-        self.play_shape(after, starts, ivs)
+    def write_row(self, run: Run[Row]) -> None:
+        """A run of equal sweeps, one after another or as a loop."""
+        row, starts = run.first.shape, [Start(start) for start in run.first.starts]
+        with ExitStack() as stack:
+            ivs = [stack.enter_context(affine.loop(run.count))] if run.count > 1 else []
+            if ivs:
+                starts = [start.inside(step) for start, step in zip(starts, run.delta, strict=True)]
+            (before, first), *steps, (after, last) = row.shared(starts)
+            self.play_shape(before, first, ivs)
+            for repeat, (_, own) in zip(row.repeats, steps, strict=True):
+                self.write_steps(repeat, own, ivs)
+            self.play_shape(after, last, ivs)
 
-    def play(self, place: Place, ivs: list[ir.Value]) -> None:
-        """Do what happens at one place."""
-        self.play_shape(place.shape, [Start(start) for start in place.starts], ivs)
+    def write_steps(self, repeat: Repeat, starts: Starts, ivs: Sequence[ir.Value]) -> None:
+        """A run of equal steps, or one step."""
+        if repeat.count == 1:
+            self.play_shape(repeat.shape, starts, ivs)
+            return
+        with affine.loop(repeat.count) as iv:
+            inside = [start.inside(step) for start, step in zip(starts, repeat.delta, strict=True)]
+            self.play_shape(repeat.shape, inside, [*ivs, iv])
 
-    def play_shape(self, shape: object, starts: list[Start], ivs: list[ir.Value]) -> list[Start]:
-        """Do the actions of a place; the starts that it does not use are those of what follows."""
-        assert isinstance(shape, tuple)
-        for kind, key, extents, count in shape:
-            own, starts = starts[:count], starts[count:]
+    def play(self, place: Place[Shape]) -> None:
+        """Do what happens outside of all loops."""
+        self.play_shape(place.shape, [Start(start) for start in place.starts], [])
+
+    def play_shape(self, shape: Shape, starts: Starts, ivs: Sequence[ir.Value]) -> None:
+        """Do the actions of a place."""
+        for kind, own in shape.shared(starts):
             match kind:
-                case "alloc":
-                    self.alloc(key)
-                case "base":
-                    self.base[key] = own
-                case "keep":
-                    self.keep(key, *extents)
-                case "load" | "store":
-                    self.move(key, extents, own, ivs, load=kind == "load")
-                case _:
-                    self.nest(key, extents, own, ivs)
-        return starts
+                case Alloc():
+                    self.alloc(kind.array)
+                case Base():
+                    self.base[kind.array] = own
+                case Keep():
+                    self.keep(kind)
+                case Transfer():
+                    self.move(kind, own, ivs)
+                case Compute():
+                    self.compute(kind, own, ivs)
 
     def alloc(self, array: ir.Value) -> None:
         """The memory of a window."""
@@ -268,115 +273,50 @@ class GroupWriter:
         shape = ir.MemRefType.get(list(each.window.extents), ir.MemRefType(array.type).element_type)
         self.memory[array] = affine.alloc(each.layout.of_type(shape, on_chip=True), f"{array_name(array)}.window")
 
-    def keep(self, array: ir.Value, kept: int, distance: int) -> None:
-        """Move the last ``kept`` elements to the beginning, no more at once than they move."""
-        each = self.plan.windows[array]
-        dim, memory = each.window.sliding, self.memory[array]
+    def keep(self, kind: Keep) -> None:
+        """Move what stays to the beginning, no more at once than it moves."""
+        each = self.plan.windows[kind.array]
+        dim, memory = each.window.sliding, self.memory[kind.array]
         assert dim is not None
-        for start in range(0, kept, distance):
+        for start in range(0, kind.count, kind.distance):
             extents = list(each.window.extents)
-            extents[dim] = min(distance, kept - start)
+            extents[dim] = min(kind.distance, kind.count - start)
             rank = len(extents)
             unit = [Linear(0, tuple(int(k == d) for k in range(rank))) for d in range(rank)]
             target, source = list(unit), list(unit)
-            target[dim], source[dim] = (replace(unit[dim], const=const) for const in (start, start + distance))
+            target[dim], source[dim] = (replace(unit[dim], const=const) for const in (start, start + kind.distance))
             load = Load(Access(memory, tuple(source)), ir.MemRefType(memory.type).element_type)
             op = ir.OpResult(memory).owner.operation
             nest = Nest(op, tuple(extents), (), (load,), Store(memory, tuple(target), 0))
             lane = each.layout.dim if each.layout.dim is not None and extents[each.layout.dim] > 1 else None
             self.stage(nest, Implementation("elementwise", lane), self.machine.usable_bytes_per_lane)
 
-    def move(self, array: ir.Value, extents: Sequence[int], lows: Starts, ivs: list[ir.Value], *, load: bool) -> None:
+    def move(self, kind: Transfer, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """A transfer between a window and its array."""
+        array, extents = kind.array, kind.extents
         kept = [k for k, extent in enumerate(extents) if extent > 1]
         with affine.nest([extents[k] for k in kept], {KIND: ir.StringAttr.get("transfer")}) as inner:
             iv = dict(zip(kept, inner, strict=True))
-            forms = [low.form(ivs).add(iv.get(k), 1) for k, low in enumerate(lows)]
-            local = [
-                Start(low.const - base.const, _minus(low.factors, base.factors)).form(ivs).add(iv.get(k), 1)
-                for k, (low, base) in enumerate(zip(lows, self.base[array], strict=True))
-            ]
-            outside, window = (array, *access_map(forms)), (self.memory[array], *access_map(local))
-            source, target = (outside, window) if load else (window, outside)
+            local = [low.beyond(base) for low, base in zip(lows, self.base[array], strict=True)]
+            there, here = (
+                access_map([start.form(ivs).add(iv.get(k), 1) for k, start in enumerate(starts)])
+                for starts in (lows, local)
+            )
+            outside, window = (array, *there), (self.memory[array], *here)
+            source, target = (outside, window) if kind.load else (window, outside)
             affine.store(affine.load(*source), *target)
 
-    def nest(self, number: int, extents: tuple[int, ...], lows: Starts, ivs: list[ir.Value]) -> None:
+    def compute(self, kind: Compute, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """One nest over its box of this place."""
-        nest = self.plan.sweep.group.nests[number].nest
-        shift = _Shift(nest, extents, lows, ivs, self.memory, self.base)
-        self.stage(shift.nest(), self.plan.implementations[number], self.plan.rooms[number])
+        nest, memory = self.plan.sweep.group.nests[kind.number].nest, self.memory
+        shifted = Shift(nest, kind.extents, lows, ivs, memory, self.base).nest()
+        self.stage(shifted, self.plan.implementations[kind.number], self.plan.rooms[kind.number])
 
     def stage(self, nest: Nest, implementation: Implementation, room: int) -> None:
         """Write a nest on the windows, tile by tile where its other operands need it."""
         tiling = tiling_of(nest, implementation, self.machine)
         choice = choose(tiling, self.machine, room)
         StagedNest(tiling, choice.sizes, choice.order, self.constant).write()
-
-
-@dataclass(frozen=True)
-class _Shift:
-    """A nest restricted to a box, on windows."""
-
-    whole: Nest
-    extents: tuple[int, ...]
-    lows: Starts
-    ivs: Sequence[ir.Value]
-    memory: Mapping[ir.Value, ir.Value]
-    base: Mapping[ir.Value, Starts]
-
-    def nest(self) -> Nest:
-        store = self.whole.store
-        if store.indirect:
-            target = replace(store, indices=tuple(map(self.indirect, store.indices)))
-        else:
-            access = self.access(store.access)
-            target = replace(store, array=access.array, indices=access.indices)
-        return Nest(self.whole.op, self.extents, tuple(self.ivs), tuple(map(self.node, self.whole.nodes)), target)
-
-    def node(self, old: Node) -> Node:
-        match old:
-            case Load():
-                return replace(old, access=self.access(old.access))
-            case Gather():
-                return replace(old, indices=tuple(map(self.indirect, old.indices)))
-            case Index():
-                return replace(old, value=self.form(old.value))
-            case _:
-                return old
-
-    def access(self, access: Access) -> Access:
-        indices = [self.form(index) for index in access.indices]
-        if access.array not in self.memory:
-            return Access(access.array, tuple(indices))
-        local = [
-            Linear(
-                index.const - base.const,
-                index.dims,
-                _minus(index.symbols, (*base.factors, *(0,) * (len(self.ivs) - len(base.factors)))),
-            )
-            for index, base in zip(indices, self.base[access.array], strict=True)
-        ]
-        return Access(self.memory[access.array], tuple(local))
-
-    def indirect(self, index: Linear | int) -> Linear | int:
-        return self.form(index) if isinstance(index, Linear) else index
-
-    def form(self, index: Linear) -> Linear:
-        const, symbols = index.const, [0] * len(self.ivs)
-        for factor, low in zip(index.dims, self.lows, strict=True):
-            const += factor * low.const
-            for k, step in enumerate(low.factors):
-                symbols[k] += factor * step
-        return Linear(const, index.dims, tuple(symbols))
-
-
-def _minus(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
-    return tuple(x - y for x, y in zip(a, (*b, *(0,) * (len(a) - len(b))), strict=True))
-
-
-def _count(shape: object) -> int:
-    assert isinstance(shape, tuple)
-    return sum(count for _, _, _, count in shape)
 
 
 def _active(active: Mask | None, s: int, t: int) -> bool:

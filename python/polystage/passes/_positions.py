@@ -1,57 +1,145 @@
 """What a sweep does at each position, and equal positions as loops (mechanism of ``stage``).
 
-A *place* is the list of actions at one position. Consecutive places with the same actions whose starts differ by one
-constant vector are a *run*, which is written as one ``affine.for``.
+A *place* is the actions at one position. Consecutive places with the same actions whose starts differ by one constant
+vector are a *run*, which is written as one ``affine.for``.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Generic, TypeVar
 
 from torch_mlir import ir
 
 from polystage.passes._staging import Form
 
+S = TypeVar("S", bound=Hashable)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Alloc:
+    """The window of an array gets memory."""
+
+    array: ir.Value
+
+
+@dataclass(frozen=True)
+class Base:
+    """The window of an array begins at the starts."""
+
+    array: ir.Value
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The last ``count`` elements of a window move to its beginning, ``distance`` down."""
+
+    array: ir.Value
+    count: int
+    distance: int
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A box of an array comes into its window (``load``), or goes out of it."""
+
+    array: ir.Value
+    extents: tuple[int, ...]
+    load: bool
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Nest ``number`` of the group runs over a box."""
+
+    number: int
+    extents: tuple[int, ...]
+
+
+Kind = Alloc | Base | Keep | Transfer | Compute
+
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do: ``kind`` and ``key`` say what, ``extents`` how much, ``starts`` where it begins."""
+    """One thing to do, and where it begins along each loop or dimension of its box; without a box nowhere."""
 
-    kind: str
-    key: Hashable
-    extents: tuple[int, ...] = ()
+    kind: Kind
     starts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Place:
-    """Actions in order, or for a whole sweep also the runs of its steps: equal ``shape`` means equal but for starts."""
+class Shape:
+    """Actions in order but for where they begin: each with the number of its starts."""
 
-    shape: Hashable
-    starts: tuple[int, ...]
+    actions: tuple[tuple[Kind, int], ...]
 
-    @classmethod
-    def of(cls, actions: Sequence[Action]) -> "Place":
-        """The place where these actions happen."""
-        shape = tuple((action.kind, action.key, action.extents, len(action.starts)) for action in actions)
-        return cls(shape, tuple(start for action in actions for start in action.starts))
+    @property
+    def count(self) -> int:
+        """Starts of all actions."""
+        return sum(count for _, count in self.actions)
+
+    def shared(self, starts: Sequence[T]) -> Iterator[tuple[Kind, Sequence[T]]]:
+        """Each action with its own of the starts."""
+        kinds = [kind for kind, _ in self.actions]
+        return zip(kinds, shares([count for _, count in self.actions], starts), strict=True)
 
 
 @dataclass(frozen=True)
-class Run:
-    """``count`` places, the first ``first``, the starts of each next one ``delta`` further."""
+class Repeat:
+    """The steps of a run but for where they begin: ``count`` times ``shape``, ``delta`` further each time."""
 
-    first: Place
+    shape: Shape
     count: int
     delta: tuple[int, ...]
 
-    @cached_property
-    def shape(self) -> Hashable:
-        """Equal for runs that differ only in where they begin."""
-        return self.first.shape, self.count, self.delta if self.count > 1 else ()
+
+@dataclass(frozen=True)
+class Row:
+    """A whole sweep but for where things begin: what is done before, the runs of its steps, what is done after."""
+
+    before: Shape
+    repeats: tuple[Repeat, ...]
+    after: Shape
+
+    def shared(self, starts: Sequence[T]) -> Iterator[tuple[Shape, Sequence[T]]]:
+        """What is done before, in the first step of each run, and after, with its own of the starts."""
+        parts = [self.before, *(repeat.shape for repeat in self.repeats), self.after]
+        return zip(parts, shares([part.count for part in parts], starts), strict=True)
 
 
-def compress(places: Sequence[Place], loops: Callable[[Run], bool] = lambda run: True) -> Iterator[Run]:
+@dataclass(frozen=True)
+class Place(Generic[S]):
+    """Actions at a step, or of a whole sweep: equal ``shape`` means equal but for starts."""
+
+    shape: S
+    starts: tuple[int, ...]
+
+
+def place_of(actions: Iterable[Action]) -> Place[Shape]:
+    """The place where these actions happen."""
+    every = list(actions)
+    shape = Shape(tuple((action.kind, len(action.starts)) for action in every))
+    return Place(shape, tuple(start for action in every for start in action.starts))
+
+
+@dataclass(frozen=True)
+class Run(Generic[S]):
+    """``count`` places, the first ``first``, the starts of each next one ``delta`` further."""
+
+    first: Place[S]
+    count: int
+    delta: tuple[int, ...]
+
+
+def shares(sizes: Iterable[int], values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Consecutive parts of ``values`` of these sizes."""
+    at = 0
+    for size in sizes:
+        yield values[at : at + size]
+        at += size
+
+
+def compress(places: Sequence[Place[S]], loops: Callable[[Run[S]], bool]) -> Iterator[Run[S]]:
     """Maximal runs, in order; those that ``loops`` refuses are taken apart."""
     for run in _runs(places):
         if run.count == 1 or loops(run):
@@ -62,7 +150,7 @@ def compress(places: Sequence[Place], loops: Callable[[Run], bool] = lambda run:
                 yield Run(Place(run.first.shape, starts), 1, (0,) * len(starts))
 
 
-def _runs(places: Sequence[Place]) -> Iterator[Run]:
+def _runs(places: Sequence[Place[S]]) -> Iterator[Run[S]]:
     at = 0
     while at < len(places):
         first, count = places[at], 1
@@ -75,11 +163,11 @@ def _runs(places: Sequence[Place]) -> Iterator[Run]:
         at += count
 
 
-def _continues(before: Place, place: Place, delta: tuple[int, ...]) -> bool:
+def _continues(before: Place[S], place: Place[S], delta: tuple[int, ...]) -> bool:
     return place.shape == before.shape and _difference(place, before) == delta
 
 
-def _difference(a: Place, b: Place) -> tuple[int, ...]:
+def _difference(a: Place[S], b: Place[S]) -> tuple[int, ...]:
     return tuple(x - y for x, y in zip(a.starts, b.starts, strict=True))
 
 
@@ -100,3 +188,9 @@ class Start:
     def inside(self, factor: int) -> "Start":
         """Inside of one more loop."""
         return Start(self.const, (*self.factors, factor))
+
+    def beyond(self, other: "Start") -> "Start":
+        """How far beyond another start, which is at the same place or in fewer loops."""
+        rest = (0,) * (len(self.factors) - len(other.factors))
+        factors = zip(self.factors, (*other.factors, *rest), strict=True)
+        return Start(self.const - other.const, tuple(a - b for a, b in factors))

@@ -76,7 +76,7 @@ class MapBanks(Pass):
     """
 
     strategy: str = option(
-        "off",
+        "global",
         choices=("off", "local", "greedy", "propagate", "global"),
         help="off: every nest takes the engine and the lanes that are fastest for itself (ties: the outermost loop), "
         "arrays get no layouts; local: the same, with layouts and a relayout at every mismatch; greedy: in program "

@@ -1,5 +1,5 @@
 // A transfer says why: by the kind of the argument in DRAM, or as a constant of the program, or as an intermediate.
-// RUN: polystage-opt --set-target=name=tiny --map-banks --stage --lower-to-npu %s | FileCheck %s
+// RUN: polystage-opt --set-target=name=tiny --map-banks --stage=strategy=local --lower-to-npu %s | FileCheck %s
 
 // CHECK: "npu.dma_start"({{.*}} {cause = "constant"
 // CHECK: "npu.dma_start"({{.*}} {cause = "buffer"

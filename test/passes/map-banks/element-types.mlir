@@ -1,7 +1,7 @@
 // What the matrix engine does not take, the vector engine does: contractions, and sums across lanes, which are fp32.
-// RUN: polystage-opt --set-target=name=tiny --map-banks %s | FileCheck %s --check-prefixes=CHECK,F32
-// RUN: polystage-opt --set-target=name=%S/inputs/no-f32.toml --map-banks %s | FileCheck %s --check-prefixes=CHECK,NOF32
-// RUN: polystage-opt --set-target=name=%S/inputs/no-f32.toml --map-banks --stage --lower-to-npu --allocate %s | FileCheck %s --check-prefix=NPU
+// RUN: polystage-opt --set-target=name=tiny --map-banks=strategy=off %s | FileCheck %s --check-prefixes=CHECK,F32
+// RUN: polystage-opt --set-target=name=%S/inputs/no-f32.toml --map-banks=strategy=off %s | FileCheck %s --check-prefixes=CHECK,NOF32
+// RUN: polystage-opt --set-target=name=%S/inputs/no-f32.toml --map-banks=strategy=off --stage --lower-to-npu --allocate %s | FileCheck %s --check-prefix=NPU
 
 // CHECK-LABEL: func.func @main
 // F32: npu.implementation = {kind = "contraction"

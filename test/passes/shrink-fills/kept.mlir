@@ -43,7 +43,9 @@ func.func @main(%x: memref<8x8xf32>, %y: memref<8xf32>, %p: memref<4xi32>) {
     %0 = affine.load %p[%i] : memref<4xi32>
     %1 = arith.index_cast %0 : i32 to index
     %2 = affine.load %diagonal[%i, %i] : memref<8x8xf32>
-    memref.store %2, %chosen[%1] : memref<8xf32>
+    %3 = affine.load %diagonal[%i + 4, %i + 4] : memref<8x8xf32>
+    %4 = arith.addf %2, %3 : f32
+    memref.store %4, %chosen[%1] : memref<8xf32>
   } {polystage.indirect}
   affine.for %i = 0 to 8 {
     %0 = affine.load %chosen[%i] : memref<8xf32>

@@ -1,5 +1,5 @@
 // The accumulator does not depend on the tile loop of the sum: it is loaded before and stored after it.
-// RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage --mlir-print-local-scope %s | FileCheck %s
+// RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
 // CHECK: %[[ACC:.*]] = memref.alloc() {polystage.name = "y.tile"} : memref<8xf32, #npu.sbuf>

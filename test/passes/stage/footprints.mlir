@@ -1,5 +1,5 @@
 // Buffers hold what a tile touches: the hull of a window, a diagonal as a diagonal, an axis without its stride.
-// RUN: polystage-opt --set-target=name=tiny --stage --mlir-print-local-scope %s | FileCheck %s
+// RUN: polystage-opt --set-target=name=tiny --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
 // CHECK-DAG: memref.alloc() {polystage.name = "window.tile"} : memref<8x14xf32, #npu.sbuf>

@@ -1,5 +1,5 @@
 // A recurrence that takes several steps at one place writes each step back: the next one reads it.
-// RUN: polystage-opt --set-target=name=tiny --stage --mlir-print-local-scope %s | FileCheck %s
+// RUN: polystage-opt --set-target=name=tiny --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
 // CHECK: affine.for %[[I:.*]] = 0 to 4 {

@@ -1,5 +1,5 @@
 // What a recurrence stored is written back before the next iteration reads it, also where the read does not move.
-// RUN: polystage-opt --set-target=name=tiny --stage --mlir-print-local-scope %s | FileCheck %s
+// RUN: polystage-opt --set-target=name=tiny --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
 // CHECK: affine.for %[[J:.*]] = 0 to 6 {

@@ -1,6 +1,6 @@
 // The capacity that the error names is enough, and every byte of it is used.
-// RUN: not polystage-opt --set-target="name=tiny sbuf=184" --stage %s 2>&1 | FileCheck %s --check-prefix=ERROR
-// RUN: polystage-opt --set-target="name=tiny sbuf=192" --stage --lower-to-npu --allocate %s | FileCheck %s
+// RUN: not polystage-opt --set-target="name=tiny sbuf=184" --stage=strategy=local %s 2>&1 | FileCheck %s --check-prefix=ERROR
+// RUN: polystage-opt --set-target="name=tiny sbuf=192" --stage=strategy=local --lower-to-npu --allocate %s | FileCheck %s
 
 // ERROR: nest that stores 'b' needs 24 bytes of SBUF per lane with its smallest tile, tiny has 20; choose --sbuf 192 or more
 // CHECK: npu.sbuf_peak = 24 : i64

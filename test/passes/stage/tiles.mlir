@@ -1,5 +1,5 @@
 // 128 bytes a lane: two buffers of at most 16 numbers. 40 columns become tiles and a remainder.
-// RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage --mlir-print-local-scope %s | FileCheck %s
+// RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
 // CHECK: memref.alloc() {polystage.name = "x.tile"} : memref<8x[[SIZE:[0-9]+]]xf32, #npu.sbuf>

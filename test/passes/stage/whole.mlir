@@ -1,9 +1,10 @@
 // A nest that fits is one tile: transfers in, the point nest on tile buffers, transfer out. Lanes come in blocks.
 // RUN: polystage-opt --set-target=name=tiny --map-banks --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
-// RUN: polystage-opt --set-target=name=tiny --map-banks --stage --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=STATS
+// RUN: polystage-opt --set-target=name=tiny --map-banks --stage=strategy=local --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=STATS
 
 // STATS-DAG: 1 staged
-// STATS-DAG: 0 tiled
+// STATS-DAG: 0 resident
+// STATS-DAG: 0 grouped
 // CHECK-LABEL: func.func @main
 // CHECK-DAG: %[[IN:.*]] = memref.alloc() {polystage.name = "x.tile"} : memref<8x2x10xf32, #npu.sbuf>
 // CHECK-DAG: %[[OUT:.*]] = memref.alloc() {polystage.name = "y.tile"} : memref<8x2x10xf32, #npu.sbuf>
