@@ -465,8 +465,8 @@ class Planner:
         if state is None:
             return None
         chain = list[State]()
-        walk: State | None = state
-        while walk is not None and walk.before is not None:
+        walk = state
+        while walk.before is not None:
             chain.append(walk)
             walk = walk.before
         chain.reverse()
