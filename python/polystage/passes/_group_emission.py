@@ -93,10 +93,9 @@ def kept_at(window: Window, sweep: int, step: int) -> tuple[int, int]:
     return max(0, min(value(high, sweep, step - 1), value(high, sweep, step)) - base), base - before
 
 
-def held(window: Window, layout: Layout, sweeps: int, steps: int) -> Held:
+def held(window: Window, layout: Layout) -> Held:
     """The window with that layout."""
-    kept = any(kept_at(window, s, t)[0] for s in range(sweeps) for t in range(steps))
-    return Held(window, layout, kept)
+    return Held(window, layout, window.sliding is not None and not window.transient)
 
 
 @dataclass

@@ -27,13 +27,15 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """Nests ``first`` to ``last`` of the schedule under shared tile loops."""
+class Outline:
+    """Nests ``first`` to ``last`` of the schedule under shared tile loops: what they take and move.
+
+    ``moved`` are the bytes of each array that move between its window and DRAM.
+    """
 
     first: int
     last: int
-    sweep: Sweep
-    windows: Mapping[ir.Value, Held]
+    tiles: tuple[Tile, ...]
     lives: tuple[Live, ...]
     moved: Mapping[ir.Value, int]
 
@@ -41,6 +43,24 @@ class Candidate:
     def dram_bytes(self) -> int:
         """All bytes that move between windows and DRAM."""
         return sum(self.moved.values())
+
+    def on(self, first: int, arrays: Mapping[ir.Value, ir.Value]) -> "Outline":
+        """The same for a group alike that begins at ``first`` and uses other arrays."""
+        shift = first - self.first
+        lives = tuple(
+            Live(arrays[live.array], live.bytes_per_lane, live.first + shift, live.last + shift) for live in self.lives
+        )
+        moved = {arrays[array]: size for array, size in self.moved.items()}
+        return Outline(first, self.last + shift, self.tiles, lives, moved)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A group with its sweep and windows."""
+
+    outline: Outline
+    sweep: Sweep
+    windows: Mapping[ir.Value, Held]
 
 
 def group_of(arrays_used: "Arrays", first: int, last: int) -> Group:
@@ -101,7 +121,7 @@ def candidate(
         if array in on_chip or uses[array].indirect:
             continue
         type_ = ir.MemRefType(array.type)
-        each = held(window, layout_of(type_, uses[array], machine), swept.sweeps, swept.steps)
+        each = held(window, layout_of(type_, uses[array], machine))
         windows[array] = each
         if window.stored and not swept.covered(array):
             return Refused(0, f"leaves holes in '{array_name(array)}'")
@@ -110,7 +130,7 @@ def candidate(
         lane_bytes = prod(each.layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / machine.alignment) * machine.alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first, last)))
-    return Candidate(first, last, swept, windows, tuple(lives), moved)
+    return Candidate(Outline(first, last, swept.tiles, tuple(lives), moved), swept, windows)
 
 
 def _life(swept: Sweep, each: Held, array: ir.Value, first: int, last: int) -> tuple[int, int]:
@@ -124,7 +144,7 @@ def _life(swept: Sweep, each: Held, array: ir.Value, first: int, last: int) -> t
     return first + min(users), first + max(users)
 
 
-def rooms(candidate: Candidate, capacity: Sequence[int]) -> Iterator[int]:
+def rooms(candidate: Outline, capacity: Sequence[int]) -> Iterator[int]:
     """What is left for the tiles of each nest."""
     for position in range(candidate.first, candidate.last + 1):
         taken = sum(live.bytes_per_lane for live in candidate.lives if live.first <= position <= live.last)

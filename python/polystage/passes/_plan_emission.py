@@ -98,7 +98,7 @@ class PlanWriter:
         """The group anew on the arrays as they now lie, with the largest tiles that fit."""
         if segment.first not in self.groups:
             assert segment.group is not None
-            *outer, tile = segment.group.sweep.tiles
+            *outer, tile = segment.group.tiles
             step = self.steps[segment.last]
             for size in [*larger_tiles(step, tile.loop, self.machine), tile.size]:
                 tiles = (*outer, Tile(tile.loop, size))
@@ -115,7 +115,8 @@ class PlanWriter:
     def needs(self, group: Candidate) -> Iterator[tuple[int, int]]:
         """The smallest demand of each nest of a group, and the room for it."""
         placed = {array: held.layout for array, held in group.windows.items()}
-        for position, room in zip(range(group.first, group.last + 1), rooms(group, self.room), strict=True):
+        outline = group.outline
+        for position, room in zip(range(outline.first, outline.last + 1), rooms(outline, self.room), strict=True):
             step = self.steps[position]
             tiling = tiling_of(step.nest, step.implementation, self.machine, placed)
             yield tiling.demand(smallest(tiling)), room
@@ -137,7 +138,7 @@ class PlanWriter:
             if unit.group is not None:
                 buffers += [
                     Buffer(f"w.{first}.{i}", live.first, live.last + 1, live.bytes_per_lane, alignment)
-                    for i, live in enumerate(unit.group.lives)
+                    for i, live in enumerate(unit.group.outline.lives)
                 ]
                 buffers += [
                     Buffer(f"t.{first + i}.g", first + i, first + i + 1, room, alignment)

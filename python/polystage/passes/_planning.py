@@ -22,7 +22,7 @@ from polystage.analysis.tiling import NestTiling, depth_of, tiling_of
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
-from polystage.passes._groups import Arrays, Candidate, candidate
+from polystage.passes._groups import Arrays, Outline, candidate
 from polystage.passes._schedule import Resident, Step, common, hull, layout_of, read, whole, written
 from polystage.passes._tile_sizes import Choice, choose, smallest
 
@@ -73,7 +73,7 @@ class Segment:
 
     first: int
     last: int
-    group: Candidate | None
+    group: Outline | None
     held: frozenset[ir.Value] = frozenset()
 
 
@@ -114,10 +114,11 @@ class Planner:
     singles: dict[tuple[object, ...], tuple[Choice, int]] = field(
         default_factory=dict[tuple[object, ...], tuple[Choice, int]]
     )
-    groups: dict[tuple[int, int], list[Candidate]] = field(default_factory=dict[tuple[int, int], list[Candidate]])
-    tilings_of: dict[tuple[object, ...], list[tuple[Tile, ...]]] = field(
-        default_factory=dict[tuple[object, ...], list[tuple[Tile, ...]]]
+    groups: dict[tuple[int, int], list[Outline]] = field(default_factory=dict[tuple[int, int], list[Outline]])
+    alike: dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]] = field(
+        default_factory=dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]]
     )
+    hot: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         self.uses = Arrays(self.steps, self.machine)
@@ -186,9 +187,23 @@ class Planner:
         alone = self.search(Effort(1, 1))
         if (alone is not None and alone.cost <= self.compulsory) or self.effort.longest == 1:
             return self.finished(alone)
+        self.hot = self.crowded(alone)
         together = self.search(self.effort)
         best = min([state for state in (alone, together) if state is not None], key=lambda s: s.cost, default=None)
         return self.finished(best)
+
+    def crowded(self, alone: State | None) -> tuple[int, int]:
+        """From where to where nests by themselves move intermediates, with the nests before that a group may take."""
+        moving = list[int]()
+        state = alone
+        while state is not None and state.before is not None:
+            k = state.before.position
+            arguments = sum(self.arrays[v].bytes for v in self.touches[k] if self.arrays[v].kind != "intermediate")
+            if state.cost - state.before.cost > arguments:
+                moving.append(k)
+            state = state.before
+        reach = 2 * self.effort.longest
+        return (0, len(self.steps)) if alone is None else (min(moving, default=0) - reach, max(moving, default=0))
 
     @cached_property
     def compulsory(self) -> int:
@@ -216,7 +231,7 @@ class Planner:
             yield alone
         if effort.longest == 1:
             return
-        if not self.starts_unit(k):
+        if not self.starts_unit(k) or not self.hot[0] <= k <= self.hot[1]:
             return
         misses = 0
         count = int(bool(self.steps[k].nest.loads))
@@ -272,7 +287,7 @@ class Planner:
             state, k, k, frozenset(kept), dirty, cost, Segment(k, k, None, frozenset(held)), loads, stores
         )
 
-    def run_group(self, state: State, group: Candidate) -> State | None:
+    def run_group(self, state: State, group: Outline) -> State | None:
         """A group, its arrays in windows but for those on chip."""
         first, last = group.first, group.last
         span = range(first, last + 1)
@@ -378,32 +393,30 @@ class Planner:
 
     # ---- groups
 
-    def candidates(self, first: int, last: int) -> list[Candidate]:
+    def candidates(self, first: int, last: int) -> list[Outline]:
         """Groups of these nests with the tiles worth trying."""
         key = (first, last)
         if key not in self.groups:
             self.groups[key] = list(self._candidates(first, last))
         return self.groups[key]
 
-    def _candidates(self, first: int, last: int) -> Iterator[Candidate]:
-        key = self.pattern(first, last)
-        if key in self.tilings_of:
-            for tiles in self.tilings_of[key]:
-                each = candidate(self.uses, first, last, tiles, frozenset())
-                assert not isinstance(each, Refused)
-                yield each
+    def _candidates(self, first: int, last: int) -> Iterator[Outline]:
+        key, arrays = self.pattern(first, last)
+        if key in self.alike:
+            before, known = self.alike[key]
+            renamed = dict(zip(before, arrays, strict=True))
+            yield from (each.on(first, renamed) for each in known)
             return
         found = [each for tiles in self.tiles(last) if (each := self.fitting(first, last, tiles)) is not None]
         if not found:
-            found = [
-                each for tiles in self.two_tiles(first, last) if (each := self.fitting(first, last, tiles)) is not None
-            ]
+            both = (self.fitting(first, last, tiles) for tiles in self.two_tiles(first, last))
+            found = [each for each in both if each is not None]
         found.sort(key=lambda each: (each.dram_bytes, self.demand(each)))
-        self.tilings_of[key] = [each.sweep.tiles for each in found[:2]]
+        self.alike[key] = arrays, found[:2]
         yield from found[:2]
 
-    def pattern(self, first: int, last: int) -> tuple[object, ...]:
-        """Equal for groups that differ only in which arrays they use."""
+    def pattern(self, first: int, last: int) -> tuple[tuple[object, ...], list[ir.Value]]:
+        """Equal for groups that differ only in which arrays they use; and these arrays."""
         numbers: dict[ir.Value, int] = {}
         nests = list[object]()
         for k in range(first, last + 1):
@@ -414,14 +427,14 @@ class Planner:
             (self.uses.outside(value, last, 1), self.uses.outside(value, first, -1), self.arrays[value].layout)
             for value in numbers
         )
-        return (*nests, outside)
+        return (*nests, outside), list(numbers)
 
-    def fitting(self, first: int, last: int, tiles: Sequence[Tile]) -> Candidate | None:
+    def fitting(self, first: int, last: int, tiles: Sequence[Tile]) -> Outline | None:
         """The group with these tiles, if it fits and repeats nothing."""
         each = candidate(self.uses, first, last, tiles, frozenset())
-        if isinstance(each, Refused) or each.sweep.repeated or self.demand(each) > self.capacity:
+        if isinstance(each, Refused) or each.sweep.repeated or self.demand(each.outline) > self.capacity:
             return None
-        return each
+        return each.outline
 
     def tiles(self, last: int) -> Iterator[tuple[Tile, ...]]:
         """The smallest tiles of one loop, for loops worth it; they grow when the plan is written."""
@@ -451,7 +464,7 @@ class Planner:
         lane = step.implementation.lane
         return [*parallel, *([lane] if contracted and lane is not None and extents[lane] > 1 else [])]
 
-    def demand(self, each: Candidate) -> int:
+    def demand(self, each: Outline) -> int:
         """Most bytes per lane that a group takes at one time with everything in windows."""
         return max(
             self.needs[k] + sum(live.bytes_per_lane for live in each.lives if live.first <= k <= live.last)

@@ -1,7 +1,7 @@
 """The schedule as ``stage`` sees it: nests, who uses an array and how, intervals during which one is on chip."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -54,7 +54,7 @@ class Uses:
     indirect: bool = False
 
 
-def uses_of(steps: Sequence[Step], lanes: int) -> Mapping[ir.Value, Uses]:
+def uses_of(steps: Sequence[Step], lanes: int) -> dict[ir.Value, Uses]:
     """Readers, writers and wanted lane dimensions of every array."""
     found: dict[ir.Value, Uses] = {}
     for position, (nest, implementation) in enumerate((step.nest, step.implementation) for step in steps):
