@@ -25,7 +25,8 @@ LEVELS = ("linalg", "affine", "optimized", "placed", "npu")
 
 _EPILOG = """\
 MODEL is one of
-  NAME              a model of the zoo: resnet18, bert_base, ... (polystage.zoo)
+  NAME              a model of the zoo: resnet18, bert_base, ... (polystage.zoo), at other sizes with
+                    NAME:SIZE=N,...: unet:side=512, bert_base:layers=48,tokens=256
   FILE.py:FUNCTION  a function without arguments that returns (model, inputs)
   FILE.pt2          a program saved by torch.export.save
   FILE.mlir         linalg on tensors
