@@ -265,9 +265,12 @@ class _Restriction:
 
 
 def _paced(asked: Interval) -> Interval:
-    """An interval that moves on, each part beyond the one before, the first one as long as the second."""
+    """An interval that moves on, each part beyond the one before.
+
+    The first one is as long as the second, but begins no later than the iterations do.
+    """
     high = matrix(asked.high)
-    first = 2 * high[:, :1] - high[:, 1:2] if high.shape[1] > 1 else high[:, :1] - 1
+    first = np.minimum(2 * high[:, :1] - high[:, 1:2] if high.shape[1] > 1 else high[:, :1] - 1, 0)
     before = np.concatenate([first, high[:, :-1]], axis=1)
     return Interval(maximum(asked.low, before), high)
 

@@ -98,10 +98,10 @@ class PlanWriter:
         """The group anew on the arrays as they now lie, with the largest tiles that fit."""
         if segment.first not in self.groups:
             assert segment.group is not None
-            (tile,) = segment.group.sweep.tiles
+            *outer, tile = segment.group.sweep.tiles
             step = self.steps[segment.last]
             for size in [*larger_tiles(step, tile.loop, self.machine), tile.size]:
-                tiles = (Tile(tile.loop, size),)
+                tiles = (*outer, Tile(tile.loop, size))
                 found = candidate(self.arrays, segment.first, segment.last, tiles, self.on_chip)
                 if not isinstance(found, Refused) and (size == tile.size or self.fits(found)):
                     self.groups[segment.first] = found

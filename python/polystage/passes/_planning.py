@@ -36,7 +36,8 @@ class Effort:
 
 
 MAX_STEPS = 256  # of a tile loop while plans are searched
-MAX_MISSES = 6  # sinks in a row with which no group fits, after which longer groups are not tried
+SHORT = 4  # nests besides initialisations of a group that may have two tile loops
+MAX_MISSES = 12  # sinks in a row with which no group fits, after which longer groups are not tried
 EFFORTS = (Effort(1, 1), Effort(2, 8), Effort(4, 24), Effort(12, 32))
 
 
@@ -114,11 +115,15 @@ class Planner:
         default_factory=dict[tuple[object, ...], tuple[Choice, int]]
     )
     groups: dict[tuple[int, int], list[Candidate]] = field(default_factory=dict[tuple[int, int], list[Candidate]])
+    tilings_of: dict[tuple[object, ...], list[tuple[Tile, ...]]] = field(
+        default_factory=dict[tuple[object, ...], list[tuple[Tile, ...]]]
+    )
 
     def __post_init__(self) -> None:
         self.uses = Arrays(self.steps, self.machine)
         self.arrays = dict(self._arrays())
         self.layouts = {value: array.layout for value, array in self.arrays.items()}
+        self.signatures = [signature(step.nest) for step in self.steps]
         self.needs = [self._smallest(k, frozenset(self.arrays)) for k in range(len(self.steps))]
         self.touches = [
             [v for v in dict.fromkeys([*(a.array for a in s.nest.loads), s.nest.store.array]) if v in self.arrays]
@@ -168,7 +173,7 @@ class Planner:
         tiling = self.tiling(k, on_chip)
         if tiling.demand(smallest(tiling)) > room:
             return None
-        key = (signature(self.steps[k].nest), tuple(b.access.indices for b in tiling.buffers), room)
+        key = (self.signatures[k], tuple(b.access.indices for b in tiling.buffers), room)
         if key not in self.singles:
             choice = choose(tiling, self.machine, room)
             self.singles[key] = choice, dram_bytes(tiling, choice, on_chip)
@@ -381,22 +386,61 @@ class Planner:
         return self.groups[key]
 
     def _candidates(self, first: int, last: int) -> Iterator[Candidate]:
-        found = list[tuple[int, Candidate]]()
-        for loop in self.tiled_loops(last):
-            each = self.fitting(first, last, loop)
-            if each is not None:
-                found.append((self.demand(each), each))
-        found.sort(key=lambda pair: (pair[1].dram_bytes, pair[0]))
-        yield from (each for _, each in found[:2])
+        key = self.pattern(first, last)
+        if key in self.tilings_of:
+            for tiles in self.tilings_of[key]:
+                each = candidate(self.uses, first, last, tiles, frozenset())
+                assert not isinstance(each, Refused)
+                yield each
+            return
+        found = [each for tiles in self.tiles(last) if (each := self.fitting(first, last, tiles)) is not None]
+        if not found:
+            found = [
+                each for tiles in self.two_tiles(first, last) if (each := self.fitting(first, last, tiles)) is not None
+            ]
+        found.sort(key=lambda each: (each.dram_bytes, self.demand(each)))
+        self.tilings_of[key] = [each.sweep.tiles for each in found[:2]]
+        yield from found[:2]
 
-    def fitting(self, first: int, last: int, loop: int) -> Candidate | None:
-        """The group with the smallest tiles of a loop, if it fits; they grow when the plan is written."""
-        each = candidate(
-            self.uses, first, last, (Tile(loop, least_tile(self.steps[last], loop, self.machine)),), frozenset()
+    def pattern(self, first: int, last: int) -> tuple[object, ...]:
+        """Equal for groups that differ only in which arrays they use."""
+        numbers: dict[ir.Value, int] = {}
+        nests = list[object]()
+        for k in range(first, last + 1):
+            step = self.steps[k]
+            used = [numbers.setdefault(value, len(numbers)) for value in self.touches[k]]
+            nests.append((self.signatures[k], step.implementation, tuple(used), self.needs[k]))
+        outside = tuple(
+            (self.uses.outside(value, last, 1), self.uses.outside(value, first, -1), self.arrays[value].layout)
+            for value in numbers
         )
+        return (*nests, outside)
+
+    def fitting(self, first: int, last: int, tiles: Sequence[Tile]) -> Candidate | None:
+        """The group with these tiles, if it fits and repeats nothing."""
+        each = candidate(self.uses, first, last, tiles, frozenset())
         if isinstance(each, Refused) or each.sweep.repeated or self.demand(each) > self.capacity:
             return None
         return each
+
+    def tiles(self, last: int) -> Iterator[tuple[Tile, ...]]:
+        """The smallest tiles of one loop, for loops worth it; they grow when the plan is written."""
+        for loop in self.tiled_loops(last):
+            yield (Tile(loop, least_tile(self.steps[last], loop, self.machine)),)
+
+    def two_tiles(self, first: int, last: int) -> Iterator[tuple[Tile, ...]]:
+        """Tiles of two loops, the outer ones large; for short groups, as each sweep loads what it shares again."""
+        if sum(bool(self.steps[k].nest.loads) for k in range(first, last + 1)) > SHORT:
+            return
+        step = self.steps[last]
+        loops = [loop for loop in self.tiled_loops(last) if step.nest.extents[loop] >= 4]
+        for outer in [loop for loop in loops if loop in step.nest.parallel]:
+            least = least_tile(step, outer, self.machine)
+            for inner in [loop for loop in loops if loop != outer]:
+                for part in (2, 4, 8):
+                    size = ceil(ceil(step.nest.extents[outer] / part) / least) * least
+                    if least <= size < step.nest.extents[outer]:
+                        yield Tile(outer, size), Tile(inner, least_tile(step, inner, self.machine))
 
     def tiled_loops(self, k: int) -> list[int]:
         """Loops of a sink worth tiling: of the parallel ones the longest, and the one that is contracted on lanes."""
@@ -421,8 +465,8 @@ class Planner:
         if state is None:
             return None
         chain = list[State]()
-        walk: State | None = state
-        while walk is not None and walk.before is not None:
+        walk = state
+        while walk.before is not None:
             chain.append(walk)
             walk = walk.before
         chain.reverse()
