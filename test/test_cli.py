@@ -210,6 +210,19 @@ def test_unknown_strategy(files: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "pass 'stage' has no strategy 'best'; it has local" in error
 
 
+@pytest.mark.parametrize(
+    ("word", "error"),
+    [
+        ("stage.efort=1", "pass 'stage' has no option 'efort'; did you mean 'effort'? (options: strategy, effort"),
+        ("stage.effort=much", "option 'effort' of pass 'stage' takes an integer, not 'much'"),
+        ("pipeline-dma.buffers=9", "option 'buffers' of pass 'pipeline-dma' is one of 1, 2, 3, not '9'"),
+        ("stages.effort=1", "no pass 'stages' with strategies; there are "),
+    ],
+)
+def test_refused_option(files: Path, capsys: pytest.CaptureFixture[str], word: str, error: str) -> None:
+    assert error in _error(["compile", str(files / "double.mlir"), "--strategy", word], capsys)
+
+
 def test_strategy_without_a_name(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = _error(["compile", str(files / "double.mlir"), "--strategy", "stage"], capsys)
     assert error == "polystage: error: --strategy takes PASS=NAME, got 'stage'"

@@ -172,10 +172,17 @@ def tensor_reduce(
 
 
 def tensor_copy(
-    dst: ir.Value, src: ir.Value, indices: Sequence[ir.Value], *, sizes: Sequence[int], maps: Sequence[ir.AffineMap]
+    dst: ir.Value,
+    src: ir.Value,
+    indices: Sequence[ir.Value],
+    *,
+    sizes: Sequence[int],
+    maps: Sequence[ir.AffineMap],
+    cause: str = "",
 ) -> ir.Operation:
-    """``dst = src``, converted to ``dst``'s element type."""
-    return _compute("npu.tensor_copy", (dst, src), indices, sizes, maps, {})
+    """``dst = src``, converted to ``dst``'s element type; ``cause`` says why where the model has no such copy."""
+    attributes = {"cause": ir.StringAttr.get(cause)} if cause else {}
+    return _compute("npu.tensor_copy", (dst, src), indices, sizes, maps, attributes)
 
 
 def select(

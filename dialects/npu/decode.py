@@ -54,7 +54,7 @@ class Instruction:
 
     @property
     def cause(self) -> str:
-        """Why a transfer takes place; empty for every other instruction."""
+        """Why a transfer, or a copy that the model does not have, takes place; empty for every other instruction."""
         return str(self.attributes.get("cause", ""))
 
 

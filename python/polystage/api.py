@@ -36,10 +36,10 @@ def compile(
     ``model`` is a ``torch.nn.Module`` with example ``inputs`` (its positional arguments), a
     ``torch.export.ExportedProgram``, or what the command line takes: a zoo name, ``file.py:function``, ``file.pt2`` or
     ``file.mlir``. ``target`` is a built-in machine or a TOML file, ``sbuf`` replaces its scratchpad size (bytes, or
-    text such as "256KiB"). ``strategy`` maps passes to strategies: ``{"map-banks": "local"}``. ``dtype`` ("f32",
-    "bf16", "f16") casts the floating-point tensors of model and inputs first. ``strategy_file`` holds layouts and
-    implementations that are given (JSON, as ``polystage compile --export-strategy`` writes it). ``on_stage`` is called
-    with the name of each stage as it begins.
+    text such as "256KiB"). ``strategy`` maps passes to strategies and their other options to values:
+    ``{"map-banks": "local", "stage.effort": "3"}``. ``dtype`` ("f32", "bf16", "f16") casts the floating-point tensors
+    of model and inputs first. ``strategy_file`` holds layouts and implementations that are given (JSON, as
+    ``polystage compile --export-strategy`` writes it). ``on_stage`` is called with the name of each stage as it begins.
 
     Raises UserError for a model, target or option that cannot be compiled.
     """

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 LEVELS = ("linalg", "affine", "optimized", "placed", "npu")
 
+_STRATEGY = "strategy of a pass, or PASS.OPTION=VALUE for its other options (repeatable)"
+
 _EPILOG = """\
 MODEL is one of
-  NAME              a model of the zoo: resnet18, bert_base, ... (polystage.zoo)
+  NAME              a model of the zoo: resnet18, bert_base, ... (polystage.zoo), at other sizes with
+                    NAME:SIZE=N,...: unet:side=512, bert_base:layers=48,tokens=256
   FILE.py:FUNCTION  a function without arguments that returns (model, inputs)
   FILE.pt2          a program saved by torch.export.save
   FILE.mlir         linalg on tensors
@@ -76,7 +79,7 @@ def _add_compile(commands: "Commands") -> None:
     add("model", metavar="MODEL", help="what to compile, see below")
     add("--target", metavar="T", default="trainium1", help="built-in target or TOML file (default: %(default)s)")
     add("--sbuf", metavar="BYTES", help="scratchpad bytes instead of the target's own: 65536, 256KiB, 24MiB")
-    add("--strategy", metavar="PASS=NAME", action="append", default=[], help="strategy of a pass (repeatable)")
+    add("--strategy", metavar="PASS=NAME", action="append", default=[], help=_STRATEGY)
     add("--dtype", choices=("f32", "bf16", "f16"), help="cast the model's floating-point tensors first")
     add("--check", action="store_true", help="execute and compare with PyTorch eager")
     add("--trace", metavar="FILE.json", type=Path, help="execute and write the timeline for ui.perfetto.dev")
@@ -217,7 +220,7 @@ def _add_explain(commands: "Commands") -> None:
     add("model", metavar="MODEL", help="as for polystage compile")
     add("arrays", metavar="ARRAY", nargs="*", help="names as in polystage compile --emit placed")
     add("--target", metavar="T", default="trainium1", help="built-in target or TOML file (default: %(default)s)")
-    add("--strategy", metavar="PASS=NAME", action="append", default=[], help="strategy of a pass (repeatable)")
+    add("--strategy", metavar="PASS=NAME", action="append", default=[], help=_STRATEGY)
     add("--dtype", choices=("f32", "bf16", "f16"), help="cast the model's floating-point tensors first")
     parser.set_defaults(command=_explain)
 

@@ -12,7 +12,7 @@ from polystage.errors import UserError
 from polystage.passes.pipelines import ALIASES
 from polystage.pipeline import Registry, options_of, run_pipeline
 from polystage.pipeline.base import InvalidIR
-from polystage.pipeline.options import split_options
+from polystage.pipeline.options import read_options, split_options
 from polystage.pipeline.text import Element, parse_elements
 
 OnStage = Callable[[str], None]
@@ -35,7 +35,9 @@ def plan(
 ) -> tuple[Stage, ...]:
     """The stages below linalg; ``strategy_file`` is that of ``map-banks``.
 
-    Raises UserError for a target, a size or a strategy that does not exist: here, before the slow import.
+    ``strategies`` maps ``PASS`` to its strategy, and ``PASS.OPTION`` to the value of another option.
+
+    Raises UserError for a target, a size, a strategy or an option that does not exist: here, before the slow import.
     """
     described = machine.load(target)
     if sbuf is not None:
@@ -56,7 +58,11 @@ def plan(
 
 def _check_strategies(names: Sequence[str], strategies: Mapping[str, str]) -> None:
     able = {name: legal for name in names if (legal := _strategies_of(name))}
-    for name, chosen in strategies.items():
+    for key, chosen in strategies.items():
+        name, dot, option = key.partition(".")
+        if dot and name in names and name in REGISTRY:
+            read_options(name, options_of(REGISTRY[name]), f"{option}='{chosen}'")
+            continue
         if name not in able:
             listed = ", ".join(f"{owner} ({', '.join(legal)})" for owner, legal in able.items())
             raise UserError(f"no pass '{name}' with strategies; there are {listed}")
@@ -71,11 +77,13 @@ def _strategies_of(name: str) -> tuple[str, ...]:
 
 
 def _with_strategy(step: Element, strategies: Mapping[str, str]) -> Element:
-    if step.name not in strategies:
+    keys = [(key, *key.partition(".")) for key in strategies]
+    chosen = {option or "strategy": strategies[key] for key, name, _, option in keys if name == step.name}
+    if not chosen:
         return step
-    others = [(name, value) for name, value in split_options(step.options or "") if name != "strategy"]
+    others = [(name, value) for name, value in split_options(step.options or "") if name not in chosen]
     kept = [name if value is None else f"{name}='{value}'" for name, value in others]
-    return replace(step, options=" ".join([*kept, f"strategy={strategies[step.name]}"]))
+    return replace(step, options=" ".join([*kept, *(f"{name}='{value}'" for name, value in chosen.items())]))
 
 
 def _with_pins(step: Element, strategy_file: str | None) -> Element:

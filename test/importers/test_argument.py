@@ -78,6 +78,12 @@ def test_zoo_name() -> None:
     assert loaded.imported().arguments[0].dtype == "bf16"
 
 
+def test_zoo_name_with_sizes() -> None:
+    loaded = load_model_argument("unet:side=64", device="meta")
+    assert loaded.name == "unet:side=64"
+    assert loaded.inputs is not None and loaded.inputs[0].shape == (1, 3, 64, 64)
+
+
 def test_function_in_a_file(folder: Path) -> None:
     loaded = load_model_argument(f"{folder}/net.py:make", "f16")
     assert loaded.inputs is not None and loaded.inputs[0].dtype == torch.float16
@@ -112,6 +118,7 @@ def test_mlir_file(folder: Path) -> None:
     ("argument", "error"),
     [
         ("resnet19", "error: unknown model 'resnet19': not a name in the zoo (resnet18, "),
+        ("resnet18:width=2", "error: model 'resnet18' has no size 'width'; it has side=224"),
         ("{}/none.pt2", "error: no such file: {}/none.pt2"),
         ("{}/none.mlir", "error: no such file: {}/none.mlir"),
         ("{}/none.py:make", "error: no such file: {}/none.py"),

@@ -27,6 +27,7 @@ MODELS = {
     "lstm": (3.8, 0),
     "dlrm": (17.1, 26),
 }
+PARTS = {"basic_block": 0.074, "bert_layer": 7.088, "speech_encoder_layer": 7.087}  # parameters in millions
 QUICK = ("resnet18", "wavenet", "dlrm")
 
 
@@ -38,11 +39,58 @@ def gathers(imported: Imported) -> int:
 def test_names() -> None:
     assert zoo.names() == tuple(MODELS)
     assert zoo.names(small=True) == ("tiny_mlp", "tiny_cnn", "tiny_attention")
+    assert zoo.parts() == tuple(PARTS)
 
 
 def test_unknown_name() -> None:
     with pytest.raises(UserError, match="unknown model 'vgg'; the zoo has resnet18, "):
         zoo.load("vgg")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("vgg:side=64", "unknown model 'vgg'; the zoo has resnet18, "),
+        ("unet:512", "model 'unet' has no size '512'; it has side=128"),
+        ("bert_base:layers=2,width=64", "model 'bert_base' has no size 'width'; it has layers=12, tokens=128"),
+        ("lstm:length=4", "model 'lstm' has no size 'length'; it has none"),
+        ("unet:side=0", "side of model 'unet' takes a number from 1, got '0', as in unet:side=64"),
+        ("unet:side", "side of model 'unet' takes a number from 1, got '', as in unet:side=64"),
+        ("unet:side=", "side of model 'unet' takes a number from 1, got '', as in unet:side=64"),
+        ("unet:", "model 'unet' has no size ''; it has side=128"),
+        ("unet:side=72", "side=72 does not halve 4 times; choose a multiple of 16"),
+    ],
+)
+def test_refused_sizes(name: str, error: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        zoo.load(name, device="meta")
+    assert refusal.value.message.startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("resnet50:side=896", (1, 3, 896, 896)),
+        ("unet:side=512", (1, 3, 512, 512)),
+        ("basic_block:channels=32,side=14", (1, 32, 14, 14)),
+        ("bert_layer:tokens=4096", (1, 4096, 768)),
+        ("speech_encoder_layer:frames=100", (1, 100, 768)),
+        ("bert_base:layers=1,tokens=600", (1, 600)),
+    ],
+)
+def test_sizes(name: str, shape: tuple[int, ...]) -> None:
+    _, (x,) = zoo.load(name, device="meta")
+    assert x.shape == shape
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_keep_their_shape(name: str) -> None:
+    model, (x,) = zoo.load(name)
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(PARTS[name], abs=1e-3)
+    with torch.no_grad():
+        out = model(x)
+    assert out.shape == x.shape
+    assert 0.1 < out.abs().mean() < 10.0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ Not modelled: bank conflicts between engines, and runs that continue over severa
 from collections.abc import Sequence
 from math import ceil, prod
 
+from torch_mlir import ir
+
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Access, Load, Nest
 from polystage.analysis.reductions import Product, product_of, reduction_of
@@ -82,6 +84,35 @@ def move_ns(size: int, run: int, machine: Machine) -> float:
     engines = max(1, min(machine.dma.engines, size // max(1, run)))
     rate = engines * machine.dma.bytes_per_s_per_engine * machine.dma.efficiency_at(run)
     return machine.dma.fixed_ns + size / min(rate, machine.dram.bytes_per_s) * 1e9
+
+
+def copy_ns(elements: int, machine: Machine) -> float:
+    """Time of copying that many elements on each lane."""
+    instructions = ceil(elements / machine.vector.max_free_elements_sbuf)
+    return (elements + instructions * machine.vector.fixed_cycles) / machine.vector.clock_ghz
+
+
+def transpose_ns(lanes: int, blocks: int, element: ir.Type, machine: Machine) -> float:
+    """Time of exchanging the lanes of that many blocks, of so many lanes each, through PSUM."""
+    matrix = machine.matrix
+    cycles = max(lanes, matrix.min_cycles) * machine.cycle_factor(str(element)) + matrix.stationary_load_cycles
+    banks = ceil(blocks * lanes * element_bytes(element) / machine.psum.bytes_per_bank)
+    return blocks * cycles / matrix.clock_ghz + _drain_ns(blocks * lanes, banks, machine)
+
+
+def broadcast_ns(elements: int, element: ir.Type, machine: Machine) -> float:
+    """Time of giving many lanes the elements of one, by products with a one."""
+    matrix = machine.matrix
+    products = ceil(elements / machine.max_moving_f32)
+    columns = max(elements, products * matrix.min_cycles) * machine.cycle_factor(str(element))
+    cycles = columns + products * matrix.stationary_load_cycles
+    # one more instruction writes the one
+    return cycles / matrix.clock_ghz + _drain_ns(elements, products + 1, machine)
+
+
+def _drain_ns(elements: int, instructions: int, machine: Machine) -> float:
+    """Time of copying what PSUM holds of each lane."""
+    return (elements + instructions * machine.vector.fixed_cycles) / machine.vector.clock_ghz
 
 
 def transfer_ns(buffer: TileBuffer, tiling: NestTiling, sizes: Sequence[int], machine: Machine) -> float:

@@ -93,7 +93,7 @@ class NestTiling:
     """What staging a nest needs to know: its buffers, temporaries and the loops that may be tiled.
 
     ``blocks`` gives the lane loops with the most lanes each may take; ``single`` the loops that must be tiled by one
-    in program order.
+    in program order; ``filling`` the bytes per lane that an instruction which fills a buffer needs besides.
     """
 
     nest: Nest
@@ -103,6 +103,7 @@ class NestTiling:
     single: frozenset[int]
     alignment: int
     costs: EngineCosts
+    filling: int
     # by pattern of loops; only remembers
     _slots: dict[tuple[bool, ...], tuple[Slot, ...]] = field(default_factory=dict[tuple[bool, ...], tuple[Slot, ...]])
 
@@ -117,15 +118,15 @@ class NestTiling:
         yield self.temporaries(sizes)
 
     def temporaries(self, sizes: Sequence[int]) -> int:
-        """Bytes per lane of the temporaries of the point nest that takes most.
+        """Bytes per lane of the temporaries of the point nest that takes most, or of filling its buffers before.
 
         Which instructions cover a body depends on the loops that the point nest has: those of one trip are gone, and a
         lane loop of several blocks is two. Remainder tiles and blocks may differ in that.
         """
         if self.implementation.kind == "contraction":
-            return 0
+            return self._align(self.filling)
         shapes = product(*(self._shapes(loop, size) for loop, size in enumerate(sizes)))
-        return max(self._temporaries(PointLoops(shape)) for shape in shapes)
+        return max(self._align(self.filling), *(self._temporaries(PointLoops(shape)) for shape in shapes))
 
     def _shapes(self, loop: int, size: int) -> Iterator[tuple[int, int]]:
         """Blocks and iterations in each, for whole tiles and remainders; of those that have the same loops the most."""
@@ -232,15 +233,24 @@ def tiling_of(
         blocks[implementation.rows] = min(machine.lanes, machine.matrix.columns)
     costs = EngineCosts.of(machine)
     selection_of(nest, implementation, costs)
+    buffers = tuple(_buffers(nest, implementation, machine, placed))
     return NestTiling(
         nest=nest,
         implementation=implementation,
-        buffers=tuple(_buffers(nest, implementation, machine, placed)),
+        buffers=buffers,
         blocks=blocks,
         single=sequential(nest),
         alignment=machine.alignment,
         costs=costs,
+        filling=max((_filling(buffer, placed) for buffer in buffers), default=0),
     )
+
+
+def _filling(buffer: TileBuffer, placed: Placed) -> int:
+    """Bytes of the one that is multiplied with what lies in one lane on chip to give it to all lanes."""
+    array = buffer.access.array
+    on_chip = array in placed or memory_of(array.type) == "sbuf"
+    return element_bytes(buffer.element) if buffer.replicated and buffer.loaded and on_chip else 0
 
 
 def lane_of_result(nest: Nest, implementation: Implementation) -> int | None:
@@ -264,9 +274,7 @@ def in_place(
     return is_direct(access, lane, extent, layout or Layout.of(type_, machine.lanes), machine, others=others)
 
 
-def _buffers(
-    nest: Nest, implementation: Implementation, machine: Machine, placed: Placed
-) -> Iterator[TileBuffer]:
+def _buffers(nest: Nest, implementation: Implementation, machine: Machine, placed: Placed) -> Iterator[TileBuffer]:
     stored = None if nest.store.indirect else nest.store.access
     accumulates = any(
         isinstance(node := nest.nodes[number], Load) and node.access == stored for number in nest.self_loads

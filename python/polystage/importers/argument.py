@@ -79,8 +79,8 @@ def _from_model(name: str, model: torch.nn.Module, inputs: tuple[Any, ...]) -> L
 def _from_zoo(name: str, dtype: torch.dtype, seed: int, device: str | None) -> LoadedModel:
     from polystage import zoo
 
-    known = (*zoo.names(), *zoo.names(small=True))
-    if name not in known:
+    known = (*zoo.names(), *zoo.parts(), *zoo.names(small=True))
+    if name.partition(":")[0] not in known:
         raise UserError(
             f"unknown model '{name}': not a name in the zoo ({', '.join(known)}), "
             "nor file.py:function, file.pt2 or file.mlir"

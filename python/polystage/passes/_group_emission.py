@@ -7,7 +7,7 @@ in what is new; the nests run, each staged by itself on the windows; what is don
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import gcd
 
 from torch_mlir import ir
@@ -45,6 +45,8 @@ from polystage.passes._staging import KIND, StagedNest, access_map
 from polystage.passes._tile_sizes import Choice, choose
 
 Starts = Sequence[Start]
+Corner = tuple[ir.Value, Starts]
+"""Where a box begins in an array."""
 
 
 @dataclass(frozen=True)
@@ -273,37 +275,55 @@ class GroupWriter:
         self.memory[array] = affine.alloc(each.layout.of_type(shape, on_chip=True), f"{array_name(array)}.window")
 
     def keep(self, kind: Keep) -> None:
-        """Move what stays to the beginning, no more at once than it moves."""
+        """Move what stays to the beginning, no more at once than it moves; from lane to lane that takes transfers."""
         each = self.plan.windows[kind.array]
         dim, memory = each.window.sliding, self.memory[kind.array]
         assert dim is not None
         for start in range(0, kind.count, kind.distance):
             extents = list(each.window.extents)
             extents[dim] = min(kind.distance, kind.count - start)
-            rank = len(extents)
-            unit = [Linear(0, tuple(int(k == d) for k in range(rank))) for d in range(rank)]
-            target, source = list(unit), list(unit)
-            target[dim], source[dim] = (replace(unit[dim], const=const) for const in (start, start + kind.distance))
-            load = Load(Access(memory, tuple(source)), ir.MemRefType(memory.type).element_type)
-            op = ir.OpResult(memory).owner.operation
-            nest = Nest(op, tuple(extents), (), (load,), Store(memory, tuple(target), 0))
-            lane = each.layout.dim if each.layout.dim is not None and extents[each.layout.dim] > 1 else None
-            self.stage(nest, Implementation("elementwise", lane), self.machine.usable_bytes_per_lane)
+            source, target = (
+                [Start(const if k == dim else 0) for k in range(len(extents))]
+                for const in (start + kind.distance, start)
+            )
+            if dim == each.layout.dim:
+                self.transfer(extents, (memory, source), (memory, target), [])
+            else:
+                self.shift(each.layout, extents, (memory, source), (memory, target))
+
+    def shift(self, layout: Layout, extents: Sequence[int], source: Corner, target: Corner) -> None:
+        """Copy a box on its lanes."""
+        rank = len(extents)
+        read, written = (
+            Access(
+                array, tuple(Linear(at.const, tuple(int(k == d) for k in range(rank))) for d, at in enumerate(starts))
+            )
+            for array, starts in (source, target)
+        )
+        load = Load(read, ir.MemRefType(read.array.type).element_type)
+        op = ir.OpResult(read.array).owner.operation
+        nest = Nest(op, tuple(extents), (), (load,), Store(written.array, written.indices, 0))
+        lane = layout.dim if layout.dim is not None and extents[layout.dim] > 1 else None
+        self.stage(nest, Implementation("elementwise", lane), self.machine.usable_bytes_per_lane)
 
     def move(self, kind: Transfer, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """A transfer between a window and its array."""
-        array, extents = kind.array, kind.extents
+        array = kind.array
+        local = [low.beyond(base) for low, base in zip(lows, self.base[array], strict=True)]
+        outside, window = (array, lows), (self.memory[array], local)
+        source, target = (outside, window) if kind.load else (window, outside)
+        self.transfer(kind.extents, source, target, ivs)
+
+    def transfer(self, extents: Sequence[int], source: Corner, target: Corner, ivs: Sequence[ir.Value]) -> None:
+        """Copy a box between arrays, or from place to place in one."""
         kept = [k for k, extent in enumerate(extents) if extent > 1]
         with affine.nest([extents[k] for k in kept], {KIND: ir.StringAttr.get("transfer")}) as inner:
             iv = dict(zip(kept, inner, strict=True))
-            local = [low.beyond(base) for low, base in zip(lows, self.base[array], strict=True)]
             there, here = (
-                access_map([start.form(ivs).add(iv.get(k), 1) for k, start in enumerate(starts)])
-                for starts in (lows, local)
+                (array, *access_map([start.form(ivs).add(iv.get(k), 1) for k, start in enumerate(starts)]))
+                for array, starts in (source, target)
             )
-            outside, window = (array, *there), (self.memory[array], *here)
-            source, target = (outside, window) if kind.load else (window, outside)
-            affine.store(affine.load(*source), *target)
+            affine.store(affine.load(*there), *here)
 
     def compute(self, kind: Compute, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """One nest over its box of this place."""

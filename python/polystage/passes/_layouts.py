@@ -87,6 +87,45 @@ def _crossing(nest: Nest, physical: Physical, machine: Machine) -> list[int]:
     return sorted(found)
 
 
+def legal_parts(
+    nest: Nest, implementation: Implementation, most: Mapping[int, int], machine: Machine
+) -> list[tuple[Nest, Implementation]]:
+    """A nest on physical arrays cut so that every lane loop starts at legal lanes and has at most ``most`` iterations.
+
+    NotSelectableError where no cut does that.
+    """
+    composer, pieces = _Composer(nest, {}, machine), [whole_box(nest.extents)]
+    for loop, size in most.items():
+        if nest.extents[loop] > size:
+            pieces = [part for piece in pieces for part in piece.radix(_digit(piece, loop), size)]
+    legal = [part for piece in pieces for part in _legal(composer, piece, implementation)]
+    moved = [_moved(part, implementation) for part in legal]
+    return [(composer.nest_of(part), each) for part, each in zip(legal, moved, strict=True) if each is not None]
+
+
+def in_loops(nest: Nest, implementation: Implementation, stack: ExitStack) -> tuple[Nest, Implementation]:
+    """A legal part inside loops, which ``stack`` holds open, for those that move an operand from lane to lane."""
+    inner, moved = _around(nest, implementation, stack)
+    assert moved is not None
+    return inner, moved
+
+
+def runs_of(
+    nest: Nest, implementation: Implementation, loop: int, size: int, machine: Machine
+) -> Iterator[tuple[Nest, Implementation]]:
+    """A nest on physical arrays with one loop cut into runs of ``size`` iterations, the remainder by itself."""
+    composer = _Composer(nest, {}, machine)
+    for piece in whole_box(nest.extents).radix(loop, size):
+        moved = _moved(piece, implementation)
+        assert moved is not None
+        yield composer.nest_of(piece), moved
+
+
+def _digit(piece: Piece, loop: int) -> int:
+    """The loop of a piece that stands for a loop of the nest that is not cut."""
+    return next(k for k, factor in enumerate(piece.ivs[loop].dims) if factor)
+
+
 def _accesses(nest: Nest) -> list[Access]:
     stored = [] if nest.store.indirect else [nest.store.access]
     return [*nest.loads, *stored]

@@ -9,7 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
 from polystage.analysis.nest_reader import read_nest
-from polystage.analysis.nests import Load, Nest, NotANestError, NotLinearError, main_function
+from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function
 from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.selection import NotSelectableError, Selection, Slot
 from polystage.analysis.tiling import extra_slots, selection_of
@@ -27,6 +27,7 @@ from polystage.passes._emission import (
     foreign_operations,
 )
 from polystage.passes._layouts import Physical, physical_arrays, physical_nests
+from polystage.passes._on_chip_moves import write_on_chip
 from polystage.passes._staging import KIND
 from polystage.pipeline import Pass, PassContext
 
@@ -35,7 +36,8 @@ from polystage.pipeline import Pass, PassContext
 class LowerToNpu(Pass):
     """Turn point nests into machine instructions and copies between memories into DMA.
 
-    A nest marked `npu.nest = "transfer"` becomes a `dma_start` and its `dma_wait`. One marked `"compute"` becomes
+    A nest marked `npu.nest = "transfer"` becomes a `dma_start` and its `dma_wait`; between arrays in SBUF it becomes a
+    copy, transposes or a broadcast by the engines where that is faster. One marked `"compute"` becomes
     instructions over boxes as large as the machine takes, with loops around them where they do not suffice: a
     contraction accumulates in PSUM and is added to its result tile; a body is covered by `analysis/selection`.
 
@@ -58,7 +60,7 @@ class LowerToNpu(Pass):
     it; what is left of the function that is not part of an npu program.
 
     Statistics:
-        transfers: DMA transfers written
+        transfers: transfers lowered, on chip or to and from DRAM
         nests: point nests lowered
     """
 
@@ -117,7 +119,8 @@ def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target) -> str
     kind = op.attributes[KIND]
     if kind == ir.StringAttr.get("transfer"):
         for piece, _ in physical_nests(nest, None, target.physical, target.machine):
-            _transfer(piece)
+            if not (_on_chip(piece) and write_on_chip(piece, target.machine)):
+                _transfer(piece)
         return "transfers"
     if kind != ir.StringAttr.get("compute"):
         raise NotSelectableError(f'{KIND} is "transfer" or "compute", not {kind}')
@@ -152,11 +155,20 @@ def _compute(nest: Nest, implementation: Implementation, machine: Machine) -> No
             _elementwise(nest, implementation, machine)
 
 
-def _transfer(nest: Nest) -> None:
+def _ends(nest: Nest) -> tuple[Access, Access]:
+    """Source and target of a transfer."""
     value = nest.nodes[nest.store.value]
     if len(nest.nodes) != 1 or not isinstance(value, Load) or nest.store.indirect:
         raise NotSelectableError("a transfer is one affine load and its affine store")
-    source, target = value.access, nest.store.access
+    return value.access, nest.store.access
+
+
+def _on_chip(nest: Nest) -> bool:
+    return all(npu.memory_of(end.array.type) == "sbuf" for end in _ends(nest))
+
+
+def _transfer(nest: Nest) -> None:
+    source, target = _ends(nest)
     emitter = Emitter(nest, None)
     emitter.parts = {loop: Part(0, extent) for loop, extent in enumerate(nest.extents)}
     box = {loop: k for k, loop in enumerate(d for d, extent in enumerate(nest.extents) if extent > 1)}

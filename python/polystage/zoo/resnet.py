@@ -100,16 +100,23 @@ def soften_residuals(model: nn.Module, blocks: int) -> None:
                 block.conv3.weight.mul_(scale)
 
 
-def resnet18() -> tuple[nn.Module, MakeInputs]:
+def resnet18(*, side: int = 224) -> tuple[nn.Module, MakeInputs]:
     """11.7 M parameters, 1.8 GMAC."""
-    return ResNet(BasicBlock, (2, 2, 2, 2)), image(224)
+    return ResNet(BasicBlock, (2, 2, 2, 2)), image(side)
 
 
-def resnet50() -> tuple[nn.Module, MakeInputs]:
+def resnet50(*, side: int = 224) -> tuple[nn.Module, MakeInputs]:
     """25.6 M parameters, 4.1 GMAC."""
-    return ResNet(Bottleneck, (3, 4, 6, 3)), image(224)
+    return ResNet(Bottleneck, (3, 4, 6, 3)), image(side)
 
 
-def resnet101() -> tuple[nn.Module, MakeInputs]:
+def resnet101(*, side: int = 224) -> tuple[nn.Module, MakeInputs]:
     """44.5 M parameters, 7.8 GMAC."""
-    return ResNet(Bottleneck, (3, 4, 23, 3)), image(224)
+    return ResNet(Bottleneck, (3, 4, 23, 3)), image(side)
+
+
+def basic_block(*, channels: int = 64, side: int = 56) -> tuple[nn.Module, MakeInputs]:
+    """The first block of ResNet-18: 0.07 M parameters, 0.23 GMAC."""
+    block = BasicBlock(channels, channels, 1)
+    he_init(block)
+    return block, image(side, channels=channels)

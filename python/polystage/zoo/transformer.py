@@ -1,13 +1,14 @@
 # pyright: basic
 # transformers builds its classes at run time; nothing of it is typed.
-"""BERT base, GPT-2 and ViT-B/16 from transformers configurations, with eager attention and random weights."""
+"""BERT, GPT-2, ViT-B/16 and single encoder layers from transformers configurations: eager attention, random weights."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
 from polystage.errors import UserError
-from polystage.zoo.inputs import MakeInputs, image, tokens
+from polystage.zoo.inputs import MakeInputs, hidden_states, image
+from polystage.zoo.inputs import tokens as token_numbers
 
 
 class Outputs(nn.Module):
@@ -25,6 +26,18 @@ class Outputs(nn.Module):
         return tuple(out[name] for name in self.fields)
 
 
+class Layer(nn.Module):
+    """One layer of a transformer without a mask."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[1, length, width] -> the same shape."""
+        return self.layer(x, None)
+
+
 def _transformers() -> Any:
     try:
         import transformers
@@ -33,18 +46,42 @@ def _transformers() -> Any:
     return transformers
 
 
-def bert_base() -> tuple[nn.Module, MakeInputs]:
+def bert_base(*, layers: int = 12, tokens: int = 128) -> tuple[nn.Module, MakeInputs]:
     """109.5 M parameters, 11.2 GMAC; 12 layers, hidden 768, 128 tokens; last hidden state and pooled output."""
     lib = _transformers()
-    config = lib.BertConfig(attn_implementation="eager")
-    return Outputs(lib.BertModel(config), ("last_hidden_state", "pooler_output")), tokens(config.vocab_size, 128)
+    config = lib.BertConfig(
+        attn_implementation="eager", num_hidden_layers=layers, max_position_embeddings=max(512, tokens)
+    )
+    fields = ("last_hidden_state", "pooler_output")
+    return Outputs(lib.BertModel(config), fields), token_numbers(config.vocab_size, tokens)
+
+
+def bert_layer(*, tokens: int = 128) -> tuple[nn.Module, MakeInputs]:
+    """A layer of BERT base: 7.1 M parameters, 0.93 GMAC; hidden 768, 12 heads."""
+    config = _transformers().BertConfig(attn_implementation="eager")
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    return Layer(BertLayer(config)), hidden_states(tokens, config.hidden_size)
+
+
+def speech_encoder_layer(*, frames: int = 1500) -> tuple[nn.Module, MakeInputs]:
+    """A layer of the encoder of Whisper small (Radford et al., 2022, arXiv 2212.04356): hidden 768, 12 heads.
+
+    7.1 M parameters, 14.1 GMAC over the 1500 frames of 30 seconds.
+    """
+    config = _transformers().WhisperConfig(
+        attn_implementation="eager", d_model=768, encoder_attention_heads=12, encoder_ffn_dim=3072
+    )
+    from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
+
+    return Layer(WhisperEncoderLayer(config)), hidden_states(frames, config.d_model)
 
 
 def gpt2() -> tuple[nn.Module, MakeInputs]:
     """124.4 M parameters, 16.1 GMAC; 12 layers, hidden 768, 128 tokens, tied output layer, no cache; logits."""
     lib = _transformers()
     config = lib.GPT2Config(attn_implementation="eager", use_cache=False)
-    return Outputs(lib.GPT2LMHeadModel(config), ("logits",), use_cache=False), tokens(config.vocab_size, 128)
+    return Outputs(lib.GPT2LMHeadModel(config), ("logits",), use_cache=False), token_numbers(config.vocab_size, 128)
 
 
 def vit_b16() -> tuple[nn.Module, MakeInputs]:

@@ -1,8 +1,9 @@
-"""U-Net (Ronneberger et al., 2015, arXiv 1505.04597): four levels down and up, padded convolutions, 128 x 128."""
+"""U-Net (Ronneberger et al., 2015, arXiv 1505.04597): four levels down and up, padded convolutions."""
 
 import torch
 from torch import Tensor, nn
 
+from polystage.errors import UserError
 from polystage.zoo.inputs import MakeInputs, image
 from polystage.zoo.weights import he_init
 
@@ -49,6 +50,8 @@ class UNet(nn.Module):
         return self.head(x)
 
 
-def unet() -> tuple[nn.Module, MakeInputs]:
+def unet(*, side: int = 128) -> tuple[nn.Module, MakeInputs]:
     """7.8 M parameters, 3.0 GMAC with 32 base channels (64 would be 12.0)."""
-    return UNet(), image(128)
+    if side % (1 << LEVELS):
+        raise UserError(f"side={side} does not halve {LEVELS} times; choose a multiple of {1 << LEVELS}")
+    return UNet(), image(side)
