@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
-from polystage.alloc import Buffer, Infeasible, Problem, Solution, solve
+from polystage.alloc import Buffer, Infeasible, Problem, Solution, Solver, solve
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Constant, Nest, signature
@@ -22,6 +22,8 @@ from polystage.passes._planning import Plan, Segment, larger_tiles
 from polystage.passes._schedule import Step
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
+
+QUICK = 3000  # nodes of the search for a packing while smaller tiles are left to try
 
 
 @dataclass(frozen=True)
@@ -49,31 +51,40 @@ class PlanWriter:
         self.on_chip = frozenset(
             array for array in self.arrays.uses if npu.memory_of(ir.MemRefType(array.type)) != "dram"
         )
-        self.room = [machine.usable_bytes_per_lane] * len(steps)
+        self.free = [machine.usable_bytes_per_lane] * len(steps)
         for each in plan.residents:
             for k in range(each.first, each.last + 1):
-                self.room[k] -= each.bytes_per_lane
+                self.free[k] -= each.bytes_per_lane
+        self.room = self.free
         self.chosen: dict[tuple[object, ...], Choice] = {}
         self.groups: dict[int, Candidate] = {}
 
     def decide(self) -> list[Unit] | Infeasible:
-        """Tiles of every nest; rooms shrink where the packing has gaps, until it succeeds or cannot."""
-        while True:
-            units = [self.unit(segment) for segment in self.plan.segments]
-            solution = solve(self.problem(units))
-            if isinstance(solution, Solution):
+        """Tiles of every nest: as large as there is room for, smaller where the packing would have gaps."""
+        quick = Solver(nodes=QUICK, blame=False)
+        for eighths in (8, 7, 6, 4, 2):
+            units = self.units(eighths)
+            if isinstance(quick.solve(self.problem(units)), Solution):
                 return units
-            crowded = {int(buffer.name.split(".")[1]) for buffer in solution.section if buffer.name[0] == "t"}
-            if not any([self.shrink(k) for k in crowded]):
-                return solution
+        units = self.units(0)
+        solution = solve(self.problem(units))
+        return units if isinstance(solution, Solution) else solution
 
-    def shrink(self, position: int) -> bool:
-        """Give a nest less room; False where its smallest tile fills it."""
-        step = self.steps[position]
+    def units(self, eighths: int) -> list[Unit]:
+        """Units whose nests take so much of the room beyond what their smallest tiles need."""
+        self.groups.clear()
+        self.room = [
+            least + max(0, free - least) * eighths // 8
+            for least, free in zip(map(self.least, self.steps), self.free, strict=True)
+        ]
+        return [self.unit(segment) for segment in self.plan.segments]
+
+    def least(self, step: Step) -> int:
+        """Bytes per lane of the smallest tile of a nest by itself."""
+        if moves_only(step.nest):
+            return 0
         tiling = tiling_of(step.nest, step.implementation, self.machine)
-        least, before = tiling.demand(smallest(tiling)), self.room[position]
-        self.room[position] = max(least, before * 15 // 16)
-        return self.room[position] < before
+        return tiling.demand(smallest(tiling))
 
     def unit(self, segment: Segment) -> Unit:
         """One segment in the rooms that there are."""

@@ -15,6 +15,7 @@ from math import ceil, prod
 
 from torch_mlir import ir
 
+from polystage.alloc import Buffer, Problem, Solution, Solver
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import signature
@@ -35,6 +36,7 @@ class Effort:
     longest: int
 
 
+PACKING_NODES = 3000  # of the search for a packing of one plan
 MAX_STEPS = 256  # of a tile loop while plans are searched
 SHORT = 4  # nests besides initialisations of a group that may have two tile loops
 MAX_MISSES = 12  # sinks in a row with which no group fits, after which longer groups are not tried
@@ -191,6 +193,24 @@ class Planner:
         together = self.search(self.effort)
         best = min([state for state in (alone, together) if state is not None], key=lambda s: s.cost, default=None)
         return self.finished(best)
+
+    def problem(self, plan: Plan) -> Problem:
+        """The packing of a plan with the smallest tiles."""
+        alignment = self.machine.alignment
+        buffers = [
+            Buffer(f"r.{k}", each.first, each.last + 1, each.bytes_per_lane, alignment)
+            for k, each in enumerate(plan.residents)
+        ]
+        for segment in plan.segments:
+            lives = segment.group.lives if segment.group is not None else ()
+            on_chip = {each.array for each in plan.residents if each.first <= segment.first <= each.last}
+            buffers += [
+                Buffer(f"w.{segment.first}.{k}", live.first, live.last + 1, live.bytes_per_lane, alignment)
+                for k, live in enumerate(lives)
+                if live.array not in on_chip
+            ]
+        buffers += [Buffer(f"t.{k}", k, k + 1, need, alignment) for k, need in enumerate(self.needs)]
+        return Problem(self.machine.usable_bytes_per_lane, tuple(buffers))
 
     def crowded(self, alone: State | None) -> tuple[int, int]:
         """From where to where nests by themselves move intermediates, with the nests before that a group may take."""
@@ -527,6 +547,22 @@ class Planner:
             after = whole(value) if array.is_result else hull(read(steps[last + 1 :], value))
             store = common(hull(written(steps[: last + 1], value)), after)
         return Resident(value, array.layout, array.lane_bytes, first, last, load, store)
+
+
+def plan_of(steps: Sequence[Step], machine: Machine, effort: int) -> Plan | None:
+    """A plan that can be packed; None where there is none even with half of the scratchpad left empty.
+
+    A packing may need gaps, so that plans are made for less and less of the capacity until one is found.
+    """
+    capacity, solver = machine.usable_bytes_per_lane, Solver(nodes=PACKING_NODES, blame=False)
+    for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
+        planner = Planner(steps, machine, int(capacity * part), EFFORTS[effort])
+        plan = planner.plan()
+        if plan is None:
+            return None
+        if isinstance(solver.solve(planner.problem(plan)), Solution):
+            return plan
+    return None
 
 
 def least_tile(step: Step, loop: int, machine: Machine) -> int:

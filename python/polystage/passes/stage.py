@@ -24,7 +24,7 @@ from polystage.machine import Machine, of_module
 from polystage.passes._banks_candidates import candidates, takes
 from polystage.passes._order import cluster_initialisations
 from polystage.passes._plan_emission import PlanWriter
-from polystage.passes._planning import EFFORTS, Plan, Planner, Segment
+from polystage.passes._planning import Plan, Segment, plan_of
 from polystage.passes._relayouts import drop_relayout, is_relayout
 from polystage.passes._schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
@@ -102,8 +102,7 @@ class Stage(Pass):
         local = Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
         if self.strategy == "local":
             return PlanWriter(local, steps, machine)
-        plan = Planner(steps, machine, machine.usable_bytes_per_lane, EFFORTS[self.effort]).plan()
-        return PlanWriter(plan or local, steps, machine)
+        return PlanWriter(plan_of(steps, machine, self.effort) or local, steps, machine)
 
 
 def _remove_unused(function: ir.Operation) -> None:
