@@ -80,6 +80,7 @@ class Builder:
     nests: list[str] = field(default_factory=list[str])
     exact: bool = True
     names: int = 0
+    shown: int = 2  # of what the program reads again, one array in so many is an output too
 
     def pick(self, *options: T) -> T:
         """One of ``options``."""
@@ -136,7 +137,7 @@ class Builder:
         stored = [tensor for tensor in given if tensor.constant and self.chance(8)]
         inputs = [tensor for tensor in given if tensor not in stored]
         made = [tensor for tensor in self.tensors if tensor.data is None]
-        outputs = [tensor for tensor in made if not tensor.consumed or self.chance(2)]
+        outputs = [tensor for tensor in made if not tensor.consumed or self.chance(self.shown)]
         lines = [
             f"    {name} = arith.constant {text}{'' if type_ == 'i1' else f' : {type_}'}"
             for (type_, text), name in self.constants.items()

@@ -103,7 +103,7 @@ def cases(draw: st.DrawFn) -> Case:
     rank = draw(st.integers(1, 3))
     small = st.integers(1, 6)
     large = st.sampled_from((lanes, lanes // 2, lanes + 2, 2 * lanes, lanes - 1, 3 * lanes // 2))
-    shape = tuple(draw(large if draw(st.booleans()) and target != "tiny" or d == 0 else small) for d in range(rank))
+    shape = tuple(draw(large if (draw(st.booleans()) and target != "tiny") or d == 0 else small) for d in range(rank))
     copies = draw(st.sampled_from((0, 0, 0, lanes, 3)))
     order = tuple(draw(st.permutations(range(rank))))
     source = draw(st.sampled_from((None, *range(rank))))

@@ -7,10 +7,11 @@ Not modelled: bank conflicts between engines, and runs that continue over severa
 """
 
 from collections.abc import Sequence
-from math import ceil, prod
+from math import ceil, inf, prod
 
 from torch_mlir import ir
 
+from polystage.analysis.expressions import is_float
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Access, Load, Nest
 from polystage.analysis.reductions import Product, product_of, reduction_of
@@ -100,9 +101,22 @@ def transpose_ns(lanes: int, blocks: int, element: ir.Type, machine: Machine) ->
     return blocks * cycles / matrix.clock_ghz + _drain_ns(blocks * lanes, banks, machine)
 
 
+def exchange_ns(lanes: int, rows: int, others: int, element: ir.Type, machine: Machine) -> float:
+    """Time of a copy with ``rows`` elements on the lanes of one with ``lanes``, ``others`` such planes of them, by the
+    matrix engine; infinite where it does not take the type.
+    """
+    if str(element) not in machine.matrix.cycle_factor:
+        return inf
+    most = min(machine.matrix.rows, machine.psum.bytes_per_bank // element_bytes(element))
+    blocks = others * ceil(lanes / most) * ceil(rows / machine.matrix.columns)
+    return transpose_ns(min(lanes, most), blocks, element, machine)
+
+
 def broadcast_ns(elements: int, element: ir.Type, machine: Machine) -> float:
-    """Time of giving many lanes the elements of one, by products with a one."""
+    """Time of giving many lanes the elements of one, by products with a one; infinite where those are not exact."""
     matrix = machine.matrix
+    if str(element) not in matrix.cycle_factor or not is_float(element):
+        return inf
     products = ceil(elements / machine.max_moving_f32)
     columns = max(elements, products * matrix.min_cycles) * machine.cycle_factor(str(element))
     cycles = columns + products * matrix.stationary_load_cycles

@@ -5,9 +5,9 @@ dimension of the array, one element an iteration, from legal start lanes, the ac
 lanes. Every other access is served by a private copy whose cost belongs to the choice.
 
 Arrays that are given (arguments, constants) lie in DRAM: wanting them in a layout is a load, for parameters at full
-bandwidth (they are packed freely when the model is loaded), else by the descriptors of its runs. A relayout is a
-transfer on chip. All that is read after the last write of an array shares relayouts; where writes and reads alternate,
-every access has its own.
+bandwidth (they are packed freely when the model is loaded), else by the descriptors of its runs. A relayout on chip and
+a copy for every lane go through the matrix engine where that is faster than a transfer. All that is read after the last
+write of an array shares relayouts; where writes and reads alternate, every access has its own.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from math import prod
 
 from torch_mlir import ir
 
-from polystage.analysis.costs import engine_ns, move_ns
+from polystage.analysis.costs import broadcast_ns, engine_ns, exchange_ns, move_ns
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Nest, signature
@@ -172,7 +172,7 @@ class _Builder:
             given = is_given(slot.access.array)
             if wanted == ANY:
                 size, run = private_copy(slot, loop, nest, self.machine)
-                ns += slot.passes * move_ns(size, run, self.machine)
+                ns += slot.passes * self._copy_ns(slot, loop, nest, size, run)
                 if given:
                     dram += slot.passes * (size - footprint(slot, nest))
                 else:
@@ -184,6 +184,15 @@ class _Builder:
             wants.append(wanted)
         engine = "matrix" if chosen.kind == "contraction" else "vector"
         return Choice(ns, tuple(wants), engine, copies, copied, dram)
+
+    def _copy_ns(self, slot: Slot, loop: int | None, nest: Nest, size: int, run: int) -> float:
+        """Time of a private copy: by DMA, or what every lane needs and is on chip by products with a one."""
+        ns = move_ns(size, run, self.machine)
+        if loop is None or loop in slot.access.support or is_given(slot.access.array):
+            return ns
+        element = slot.type.element_type
+        lanes = min(nest.extents[loop], self.machine.lanes)
+        return min(ns, broadcast_ns(size // lanes // element_bytes(element), element, self.machine))
 
     def _kept(self, slots: Sequence[Slot], choices: Sequence[Choice], favourite: int) -> list[int]:
         """The choices but those that cost more than another one with all its relayouts; the favourite stays."""
@@ -309,6 +318,10 @@ class _Builder:
         ns = move_ns(size, run, self.machine)
         if home == IN_DRAM:
             return Move(ns, dram=size)
+        if home != ANY:
+            lanes, rows = (1 if dim == ONE_LANE else hull[dim] for dim in (home, wanted))
+            others = prod(hull) // (lanes * rows)
+            ns = min(ns, exchange_ns(lanes, rows, others, type_.element_type, self.machine))
         return Move(passes * (ns + self.price * size) + late, passes * size)
 
 
