@@ -354,11 +354,20 @@ class Sweep:
         writers = self.group.apart.get(array, ())
         if self.windows[array].loaded or any(self.group.nests[number].whole is not None for number in writers):
             return self.windows[array].loaded
+        return self.written(array) == self.stored(array)
+
+    def filled(self, array: ir.Value) -> bool:
+        """Whether what a sliding window keeps was written or loaded before; sure only if it says so."""
+        window = self.windows[array]
+        return window.loaded or self.written(array) >= window.moved(window.new, self.sweeps)
+
+    def written(self, array: ir.Value) -> int:
+        """Elements that the group writes of an array, over all."""
         written = 0
-        for number in writers:
+        for number in self.group.apart.get(array, ()):
             nest = self.group.nests[number]
             written += self.iterations(number) * nest.elements // nest.iterations
-        return written == self.stored(array)
+        return written
 
 
 def sweep(group: Group, tiles: Sequence[Tile]) -> Sweep | Refused:

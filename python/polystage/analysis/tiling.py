@@ -101,6 +101,7 @@ class NestTiling:
     buffers: tuple[TileBuffer, ...]
     blocks: Mapping[int, int]
     single: frozenset[int]
+    whole: frozenset[int]
     alignment: int
     costs: EngineCosts
     filling: int
@@ -240,6 +241,7 @@ def tiling_of(
         buffers=buffers,
         blocks=blocks,
         single=sequential(nest),
+        whole=frozenset(_crossing(nest, implementation, machine, placed)) - sequential(nest),
         alignment=machine.alignment,
         costs=costs,
         filling=max((_filling(buffer, placed) for buffer in buffers), default=0),
@@ -251,6 +253,21 @@ def _filling(buffer: TileBuffer, placed: Placed) -> int:
     array = buffer.access.array
     on_chip = array in placed or memory_of(array.type) == "sbuf"
     return element_bytes(buffer.element) if buffer.replicated and buffer.loaded and on_chip else 0
+
+
+def _crossing(nest: Nest, implementation: Implementation, machine: Machine, placed: Placed) -> Iterator[int]:
+    """Loops that move an array in place over blocks of lanes, and do not lie across them."""
+    stored = None if nest.store.indirect else nest.store.access
+    for access in (*nest.loads, *([] if stored is None else [stored])):
+        result = access == stored
+        if not in_place(nest, implementation, access, machine, placed, result=result):
+            continue
+        type_ = ir.MemRefType(access.array.type)
+        layout = placed.get(access.array) or Layout.of(type_, machine.lanes)
+        lane = lane_of_result(nest, implementation) if result else implementation.lane
+        if layout.dim is not None and type_.shape[layout.dim] > layout.block:
+            index = access.indices[layout.dim]
+            yield from (loop for loop, factor in enumerate(index.dims) if loop != lane and factor % layout.block)
 
 
 def lane_of_result(nest: Nest, implementation: Implementation) -> int | None:

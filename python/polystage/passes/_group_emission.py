@@ -40,6 +40,7 @@ from polystage.passes._positions import (
     compress,
     place_of,
 )
+from polystage.passes._schedule import Box
 from polystage.passes._shift import Shift
 from polystage.passes._staging import KIND, StagedNest, access_map
 from polystage.passes._tile_sizes import Choice, choose
@@ -62,13 +63,15 @@ class Held:
 class GroupPlan:
     """A group to be written: its sweep, how each nest is run and in how much room, and the windows.
 
-    Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest.
+    Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
+    intermediates that it loads ``given`` is what was written before.
     """
 
     sweep: Sweep
     implementations: tuple[Implementation, ...]
     rooms: tuple[int, ...]
     windows: Mapping[ir.Value, Held]
+    given: Mapping[ir.Value, Box]
 
 
 def value(bound: Bound, sweep: int, step: int) -> int:
@@ -93,6 +96,13 @@ def kept_at(window: Window, sweep: int, step: int) -> tuple[int, int]:
     low, high = window.dims[window.sliding]
     base, before = value(low, sweep, step), value(low, sweep, step - 1)
     return max(0, min(value(high, sweep, step - 1), value(high, sweep, step)) - base), base - before
+
+
+def _clipped(lows: Sequence[int], extents: Sequence[int], box: Box) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What a box of starts and extents shares with another of least and greatest indices."""
+    first = tuple(max(low, least) for low, (least, _) in zip(lows, box, strict=True))
+    ends = [min(low + extent, most + 1) for low, extent, (_, most) in zip(lows, extents, box, strict=True)]
+    return first, tuple(max(0, end - low) for low, end in zip(first, ends, strict=True))
 
 
 def held(window: Window, layout: Layout) -> Held:
@@ -179,6 +189,8 @@ class GroupWriter:
             yield Action(Keep(array, *kept))
         if each.window.loaded:
             lows, extents = box_at(each.window.new, s, t)
+            if array in self.plan.given:
+                lows, extents = _clipped(lows, extents, self.plan.given[array])
             if all(extents):
                 yield Action(Transfer(array, extents, load=True), lows)
 

@@ -123,7 +123,7 @@ def candidate(
         type_ = ir.MemRefType(array.type)
         each = held(window, layout_of(type_, uses[array], machine))
         windows[array] = each
-        if window.stored and not swept.covered(array):
+        if (window.stored and not swept.covered(array)) or (each.kept and not swept.filled(array)):
             return Refused(0, f"leaves holes in '{array_name(array)}'")
         size = element_bytes(type_.element_type)
         moved[array] = (swept.loaded(array) + swept.stored(array)) * size

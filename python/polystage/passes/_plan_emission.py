@@ -19,7 +19,7 @@ from polystage.passes._group_emission import GroupPlan, GroupWriter
 from polystage.passes._groups import Arrays, Candidate, candidate, rooms
 from polystage.passes._placing import moves_only, place, write_transfer
 from polystage.passes._planning import Plan, Segment, larger_tiles
-from polystage.passes._schedule import Step
+from polystage.passes._schedule import Box, Step, hull, written
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
 
@@ -119,6 +119,14 @@ class PlanWriter:
                     break
         return self.groups[segment.first]
 
+    def given(self, group: Candidate) -> Iterator[tuple[ir.Value, Box]]:
+        """What nests before a group wrote of the intermediates and results that it loads."""
+        before = self.steps[: group.outline.first]
+        for array, each in group.windows.items():
+            box = hull(written(before, array))
+            if each.window.loaded and box is not None and any(step.nest.store.array == array for step in self.steps):
+                yield array, box
+
     def fits(self, group: Candidate) -> bool:
         """Whether there is room for the smallest tiles of all nests of a group, and as much again."""
         return all(room >= 2 * least for least, room in self.needs(group))
@@ -170,7 +178,8 @@ class PlanWriter:
             with ir.InsertionPoint(loop), loop.location:
                 if unit.group is not None:
                     implementations = tuple(self.steps[k].implementation for k in span)
-                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, unit.group.windows)
+                    given = dict(self.given(unit.group))
+                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, unit.group.windows, given)
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:
                     write_transfer(unit.nest)

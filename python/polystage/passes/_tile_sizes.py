@@ -27,7 +27,10 @@ class Choice:
 
 def smallest(tiling: NestTiling) -> list[int]:
     """The smallest tile: one iteration, one block of lanes."""
-    return [min(extent, tiling.blocks.get(loop, 1)) for loop, extent in enumerate(tiling.nest.extents)]
+    return [
+        extent if loop in tiling.whole else min(extent, tiling.blocks.get(loop, 1))
+        for loop, extent in enumerate(tiling.nest.extents)
+    ]
 
 
 def choose(tiling: NestTiling, machine: Machine, room: int) -> Choice:
@@ -120,6 +123,8 @@ class _Search:
 def next_smaller(tiling: NestTiling, loop: int, size: int) -> int:
     """About half of a tile size: whole blocks of lanes, else a divisor of the extent when one is near."""
     block = tiling.blocks.get(loop, 1)
+    if loop in tiling.whole:
+        return size
     if block > 1:
         return ceil(ceil(size / block) / 2) * block if size > block else size
     half = ceil(size / 2)
