@@ -121,7 +121,7 @@ def _split_for(low: Linear, divisor: int, extents: Sequence[int]) -> NeedsSplitE
         base = divisor // gcd(low.dims[dim], divisor)
         if extents[dim] > base:
             return NeedsSplitError(partial(Piece.radix, dim=dim, base=base))
-    dim = max(dims, key=lambda d: abs(low.dims[d]) * (extents[d] - 1))
+    dim = min(dims, key=lambda d: (extents[d], -abs(low.dims[d])))  # least pieces
     others = Linear(low.const, tuple(0 if d == dim else f for d, f in enumerate(low.dims)))
     least, greatest = others.span(extents)
     starts, previous = list[int](), None
