@@ -190,7 +190,10 @@ class TensorReduce(_Instruction, name="tensor_reduce"):
 
 
 class TensorCopy(_Instruction, name="tensor_copy"):
-    """``dst = src``, converted to ``dst``'s element type."""
+    """``dst = src``, converted to ``dst``'s element type.
+
+    Optional: ``cause``, why there is a copy that the model does not have (``"relayout"``).
+    """
 
     dst: Operand[MemRef]
     src: Operand[MemRef]

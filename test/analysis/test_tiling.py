@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from parsing import nest_of
 
 from polystage.analysis.implementation import Implementation
+from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Linear, Nest
 from polystage.analysis.tiling import FreeDim, NestTiling, PointLoops, TileBuffer, depth_of, tiling_of
 from polystage.machine import load
@@ -43,6 +44,15 @@ def test_what_does_not_depend_on_the_lane_is_on_every_lane_once() -> None:
     assert loaded.replicated
     assert loaded.shape((20, 6), tiled.blocks) == (8, 6)
     assert loaded.elements((20, 6), tiled.blocks) == 20 * 6
+
+
+def test_filling_every_lane_from_a_chip_takes_the_room_of_a_one() -> None:
+    nest = copy("%d1", "%d0, %d1", "20 x 6", ("6", "20x6"))
+    source = nest.loads[0].array
+    in_dram, on_chip = (
+        tiling_of(nest, Implementation("elementwise", 0), TINY, placed) for placed in ({}, {source: Layout(None)})
+    )
+    assert on_chip.demand((20, 6)) == in_dram.demand((20, 6)) + 4
 
 
 def test_a_nest_may_have_one_lane() -> None:

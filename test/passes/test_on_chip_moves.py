@@ -20,7 +20,7 @@ from polystage.dialects import npu
 from polystage.machine import load
 from polystage.report.relayout import relayouts
 
-DTYPES = {"f32": np.float32, "bf16": ml_dtypes.bfloat16, "f16": np.float16, "i32": np.int32}
+DTYPES = {"f32": np.float32, "bf16": ml_dtypes.bfloat16, "f16": np.float16, "i32": np.int32, "i8": np.int8}
 
 
 @dataclass(frozen=True)

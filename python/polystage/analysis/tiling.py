@@ -252,7 +252,8 @@ def _filling(buffer: TileBuffer, placed: Placed) -> int:
     """Bytes of the one that is multiplied with what lies in one lane on chip to give it to all lanes."""
     array = buffer.access.array
     on_chip = array in placed or memory_of(array.type) == "sbuf"
-    return element_bytes(buffer.element) if buffer.replicated and buffer.loaded and on_chip else 0
+    multiplied = buffer.replicated and buffer.loaded and on_chip and is_float(buffer.element)
+    return element_bytes(buffer.element) if multiplied else 0
 
 
 def _crossing(nest: Nest, implementation: Implementation, machine: Machine, placed: Placed) -> Iterator[int]:
