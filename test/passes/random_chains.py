@@ -89,6 +89,27 @@ def join(builder: Builder) -> None:
     pointwise(builder, tensor, function)
 
 
+def concat(builder: Builder) -> None:
+    """Two arrays beside each other, along any dimension."""
+    tensor = source(builder)
+    dim = builder.pick(*range(len(tensor.shape)))
+    alike = [
+        each
+        for each in builder.tensors
+        if each.bound <= 8 and each.shape[:dim] + each.shape[dim + 1 :] == tensor.shape[:dim] + tensor.shape[dim + 1 :]
+    ]
+    other = builder.pick(tensor, *alike)
+    shape = list(tensor.shape)
+    shape[dim] += other.shape[dim]
+    if prod(shape) > MACS:
+        return
+    target = builder.result(shape, tensor.element)
+    shift = [tensor.shape[dim] if k == dim else 0 for k in range(len(shape))]
+    pointwise(builder, tensor, into=target)
+    pointwise(builder, other, shift=shift, into=target)
+    builder.add(target)
+
+
 def upsample(builder: Builder) -> None:
     """Each element twice along the last dimension."""
     tensor = source(builder)
@@ -172,14 +193,14 @@ def convolution(builder: Builder) -> None:
 
 
 def pool(builder: Builder) -> None:
-    """The maximum or the sum of each window, or a depthwise convolution; its rows fit on the lanes of every target."""
+    """The maximum or the sum of each window, or a depthwise convolution."""
     tensor = source(builder)
     kind = builder.pick("maximumf", "addf", "mulf")
     found = _windows(builder, tensor, -16 if kind == "maximumf" else 0)
     if found is None:
         return
     tensor, sizes, kernel, stride, dilation = found
-    if max(tensor.shape[1:]) > 8 or tensor.shape[0] * prod(sizes) * prod(kernel) > MACS:
+    if tensor.shape[0] * prod(sizes) * prod(kernel) > MACS:
         return
     weight = builder.input([tensor.shape[0], *kernel], tensor.element, 1) if kind == "mulf" else None
     target = builder.result([tensor.shape[0], *sizes], tensor.element)
