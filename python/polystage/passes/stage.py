@@ -73,7 +73,11 @@ class Stage(Pass):
         choices=("local", "global"),
         help="local: every nest is staged by itself; global: one plan for all nests",
     )
-    effort: int = option(2, help="0 to 3: states kept and nests in a group while plans are searched")
+    effort: int = option(
+        2,
+        choices=(0, 1, 2, 3),
+        help="states kept and nests in a group while plans are searched; 0: no groups",
+    )
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Rewrite every nest of the function."""
@@ -90,7 +94,8 @@ class Stage(Pass):
         writer = self.decided(steps, machine)
         units = writer.decide()
         if isinstance(units, Infeasible):
-            raise UserError(f"no packing found: {units}; choose a larger --sbuf")
+            least = (units.demand + machine.reserved_bytes_per_lane) * machine.lanes
+            raise UserError(f"no packing found: {units}; choose --sbuf {least} or more, or strategy=local")
         writer.write(units, _Constants(function))
         _remove_unused(function)
         ctx.statistic("resident", len(writer.plan.residents))
