@@ -143,7 +143,7 @@ class PlanWriter:
     def group_rooms(self, group: Candidate) -> Iterator[int]:
         """Room for the tiles of each nest of a group: what it needs and some more, of what is there."""
         for least, room in self.needs(group):
-            yield min(room, 4 * least)
+            yield min(max(room, least), 4 * least)
 
     def problem(self, units: Sequence[Unit]) -> Problem:
         """The packing of what is on chip and of all tiles."""

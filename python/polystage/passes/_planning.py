@@ -24,7 +24,7 @@ from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._groups import Arrays, Outline, candidate
-from polystage.passes._schedule import Resident, Step, common, hull, layout_of, read, whole, written
+from polystage.passes._schedule import Box, Resident, Step, common, hull, layout_of, read, whole, written
 from polystage.passes._tile_sizes import Choice, choose, smallest
 
 
@@ -121,6 +121,7 @@ class Planner:
         default_factory=dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]]
     )
     hot: tuple[int, int] = (0, 0)
+    without_holes: dict[tuple[ir.Value, int], bool] = field(default_factory=dict[tuple[ir.Value, int], bool])
 
     def __post_init__(self) -> None:
         self.uses = Arrays(self.steps, self.machine)
@@ -282,7 +283,7 @@ class Planner:
         kept, loads, held = set(on_chip), set[ir.Value](), set[ir.Value]()
         for value in self.by_next_use(touched, k):
             array = self.arrays[value]
-            if value in kept or array.fixed:
+            if value in kept or array.fixed or not self.solid(value, k):
                 continue
             later = array.used_after(k) is not None
             once = self.lanes_read(k, value) > 1 or self.both(k, value)
@@ -312,6 +313,8 @@ class Planner:
         first, last = group.first, group.last
         span = range(first, last + 1)
         lives = {live.array: live for live in group.lives}
+        if any(group.moved[v] and v not in state.on_chip and not self.solid(v, first) for v in lives):
+            return None
         need = {
             k: self.needs[k]
             + sum(
@@ -328,7 +331,7 @@ class Planner:
         taken = sum(self.arrays[v].lane_bytes for v in on_chip)
         for value in self.by_next_use([v for v in lives if self.arrays[v].used_after(last) is not None], last):
             array, live = self.arrays[value], lives[value]
-            if value in kept or array.fixed:
+            if value in kept or array.fixed or not self.solid(value, first):
                 continue
             window = live.bytes_per_lane
             fits = all(
@@ -374,6 +377,8 @@ class Planner:
             if total + most <= self.capacity:
                 break
             array = self.arrays[value]
+            if value in dirty and not self.solid(value, first):
+                continue
             total -= array.lane_bytes
             on_chip.discard(value)
             if value in dirty:
@@ -386,6 +391,15 @@ class Planner:
 
     def by_next_use(self, values: Sequence[ir.Value], last: int) -> list[ir.Value]:
         return sorted(values, key=lambda v: (self.arrays[v].used_after(last) or 0, self.arrays[v].lane_bytes))
+
+    def solid(self, value: ir.Value, first: int) -> bool:
+        """Whether what nests before ``first`` wrote of an array leaves no holes, so that a box of it can move."""
+        key = (value, first)
+        if key not in self.without_holes:
+            boxes = set(written(self.steps[:first], value))
+            around = hull(boxes)
+            self.without_holes[key] = around is None or sum(map(_volume, boxes)) >= _volume(around)
+        return self.without_holes[key]
 
     def has_contents(self, array: Array, first: int) -> bool:
         """Whether an array holds something in DRAM before a segment."""
@@ -547,6 +561,10 @@ class Planner:
             after = whole(value) if array.is_result else hull(read(steps[last + 1 :], value))
             store = common(hull(written(steps[: last + 1], value)), after)
         return Resident(value, array.layout, array.lane_bytes, first, last, load, store)
+
+
+def _volume(box: Box) -> int:
+    return prod(high - low + 1 for low, high in box)
 
 
 def plan_of(steps: Sequence[Step], machine: Machine, effort: int) -> Plan | None:
