@@ -16,9 +16,10 @@ from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.dialects import npu
 from polystage.machine import Machine
 from polystage.passes._group_emission import GroupPlan, GroupWriter
+from polystage.passes._group_search import larger_tiles
 from polystage.passes._groups import Arrays, Candidate, candidate, rooms
 from polystage.passes._placing import moves_only, place, write_transfer
-from polystage.passes._planning import Plan, Segment, larger_tiles
+from polystage.passes._plan import Plan, Segment
 from polystage.passes._schedule import Box, Step, hull, written
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest

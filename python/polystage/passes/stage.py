@@ -23,8 +23,9 @@ from polystage.errors import UserError
 from polystage.machine import Machine, of_module
 from polystage.passes._banks_candidates import candidates, takes
 from polystage.passes._order import cluster_initialisations
+from polystage.passes._plan import Plan, Segment
 from polystage.passes._plan_emission import PlanWriter
-from polystage.passes._planning import Plan, Segment, plan_of
+from polystage.passes._planning import plan_of
 from polystage.passes._relayouts import drop_relayout, is_relayout
 from polystage.passes._schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option

@@ -1,0 +1,69 @@
+"""What plans of a schedule are made of (data of ``stage``)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch_mlir import ir
+
+from polystage.analysis.layouts import Layout
+from polystage.passes._groups import Outline
+from polystage.passes._schedule import Resident
+
+
+@dataclass(frozen=True)
+class Array:
+    """What the planner knows of an array."""
+
+    value: ir.Value
+    layout: Layout
+    bytes: int
+    lane_bytes: int
+    kind: str
+    touched: tuple[int, ...]
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    fixed: bool  # never on chip as a whole: gathered or scattered, or no alloc
+
+    def used_after(self, position: int) -> int | None:
+        """The next nest after ``position`` that uses it."""
+        return next((at for at in self.touched if at > position), None)
+
+    @cached_property
+    def is_result(self) -> bool:
+        return self.kind == "output"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Nests ``first`` to ``last`` as a group, or one nest by itself.
+
+    ``held`` are arrays on chip for this segment only; the others on chip are those of the state.
+    """
+
+    first: int
+    last: int
+    group: Outline | None
+    held: frozenset[ir.Value] = frozenset()
+
+
+@dataclass(frozen=True)
+class State:
+    """After the nests before ``position``: what is on chip, what of it DRAM does not have, and how it came to that."""
+
+    position: int
+    cost: int
+    on_chip: frozenset[ir.Value]
+    dirty: frozenset[ir.Value]
+    before: "State | None" = None
+    segment: Segment | None = None
+    loads: frozenset[ir.Value] = frozenset()  # came on chip from DRAM before the segment
+    stores: frozenset[ir.Value] = frozenset()  # went to DRAM before the segment
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Segments in order, and the intervals during which arrays are on chip."""
+
+    segments: tuple[Segment, ...]
+    residents: tuple[Resident, ...]
+    cost: int
