@@ -336,9 +336,10 @@ class Planner:
         """Whether what nests before ``first`` wrote of an array leaves no holes, so that a box of it can move."""
         key = (value, first)
         if key not in self.without_holes:
-            boxes = set(written(self.steps[:first], value))
-            around = hull(boxes)
-            self.without_holes[key] = around is None or sum(map(_volume, boxes)) >= _volume(around)
+            nests = [step for step in self.steps[:first] if step.nest.store.array == value]
+            counts = {(box, _elements(step)) for step, box in zip(nests, written(nests, value), strict=True)}
+            around = hull(box for box, _ in counts)
+            self.without_holes[key] = around is None or sum(count for _, count in counts) >= _volume(around)
         return self.without_holes[key]
 
     def has_contents(self, array: Array, first: int) -> bool:
@@ -421,6 +422,11 @@ class Planner:
             after = whole(value) if array.is_result else hull(read(steps[last + 1 :], value))
             store = common(hull(written(steps[: last + 1], value)), after)
         return Resident(value, array.layout, array.lane_bytes, first, last, load, store)
+
+
+def _elements(step: Step) -> int:
+    """Elements that a nest stores, if its iterations store different ones."""
+    return prod(step.nest.extents[loop] for loop in step.nest.parallel)
 
 
 def _volume(box: Box) -> int:
