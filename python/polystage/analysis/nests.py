@@ -8,8 +8,8 @@ Not handled: accesses with ``mod`` or ``floordiv`` (``NotLinearError``; pass ``r
 with control flow (``NotANestError``).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
 
@@ -170,6 +170,29 @@ class Nest:
             return False
         pairs = zip(access.indices, self.store.indices, strict=True)
         return all(isinstance(target, int) or source.may_equal(target, self.extents) for source, target in pairs)
+
+
+def with_forms(
+    nest: Nest, extents: tuple[int, ...], symbols: tuple[ir.Value, ...], form: Callable[[Linear], Linear]
+) -> Nest:
+    """The nest over other loops and symbols: ``form`` rewrites each of its linear forms."""
+
+    def indirect(index: Linear | int) -> Linear | int:
+        return form(index) if isinstance(index, Linear) else index
+
+    def rewritten(node: Node) -> Node:
+        match node:
+            case Load():
+                return replace(node, access=Access(node.access.array, tuple(map(form, node.access.indices))))
+            case Gather():
+                return replace(node, indices=tuple(map(indirect, node.indices)))
+            case Index():
+                return replace(node, value=form(node.value))
+            case _:
+                return node
+
+    store = replace(nest.store, indices=tuple(map(indirect, nest.store.indices)))
+    return Nest(nest.op, extents, symbols, tuple(map(rewritten, nest.nodes)), store)
 
 
 def signature(nest: Nest) -> tuple[object, ...]:

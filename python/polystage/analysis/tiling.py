@@ -17,7 +17,7 @@ from torch_mlir import ir
 from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.layouts import Layout, is_direct
-from polystage.analysis.nests import Access, Gather, Index, Linear, Load, Nest, Node
+from polystage.analysis.nests import Access, Linear, Load, Nest, with_forms
 from polystage.analysis.reductions import recurrence, reduction_of, sequential
 from polystage.analysis.selection import Selection, Slot, is_float, select
 from polystage.dialects.npu import element_bytes, memory_of
@@ -192,22 +192,7 @@ class PointLoops:
             dims = tuple(index.dims[loop] * factor for loop, _, _, factor in self.kept) or (0,)
             return Linear(index.const, dims, index.symbols)
 
-        def indirect(index: Linear | int) -> Linear | int:
-            return form(index) if isinstance(index, Linear) else index
-
-        def node(old: Node) -> Node:
-            match old:
-                case Load():
-                    return replace(old, access=Access(old.access.array, tuple(map(form, old.access.indices))))
-                case Gather():
-                    return replace(old, indices=tuple(map(indirect, old.indices)))
-                case Index():
-                    return replace(old, value=form(old.value))
-                case _:
-                    return old
-
-        store = replace(whole.store, indices=tuple(map(indirect, whole.store.indices)))
-        return Nest(whole.op, extents, whole.symbols, tuple(map(node, whole.nodes)), store)
+        return with_forms(whole, extents, whole.symbols, form)
 
 
 def depth_of(loops: frozenset[int], trips: Sequence[int], order: Sequence[int]) -> int:

@@ -43,7 +43,7 @@ from polystage.passes._positions import (
 from polystage.passes._schedule import Box
 from polystage.passes._shift import Shift
 from polystage.passes._staging import KIND, StagedNest, access_map
-from polystage.passes._tile_sizes import Choice, choose
+from polystage.passes._tile_sizes import choose
 
 Starts = Sequence[Start]
 Corner = tuple[ir.Value, Starts]
@@ -119,7 +119,6 @@ class GroupWriter:
     constant: Callable[[Constant], ir.Value]
     memory: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])
     base: dict[ir.Value, Starts] = field(default_factory=dict[ir.Value, Starts])
-    choices: dict[tuple[object, ...], Choice] = field(default_factory=dict[tuple[object, ...], Choice])
 
     def write(self) -> None:
         """Write the group at the current insertion point."""

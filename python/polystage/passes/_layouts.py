@@ -15,7 +15,7 @@ from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.layouts import Layout, lane_chunk
-from polystage.analysis.nests import Access, Gather, Index, Linear, Load, Nest, Node, NotLinearError
+from polystage.analysis.nests import Access, Gather, Index, Linear, Load, Nest, Node, NotLinearError, with_forms
 from polystage.analysis.selection import NotSelectableError
 from polystage.dialects import affine, npu
 from polystage.machine import Machine
@@ -333,20 +333,4 @@ def _with_symbols(nest: Nest, kept: Sequence[int], outer: Sequence[int], ivs: Se
     def form(old: Linear) -> Linear:
         return Linear(old.const, tuple(old.dims[k] for k in kept), old.symbols + tuple(old.dims[k] for k in outer))
 
-    def indirect(index: Linear | int) -> Linear | int:
-        return form(index) if isinstance(index, Linear) else index
-
-    def node(old: Node) -> Node:
-        match old:
-            case Load():
-                return replace(old, access=Access(old.access.array, tuple(map(form, old.access.indices))))
-            case Gather():
-                return replace(old, indices=tuple(map(indirect, old.indices)))
-            case Index():
-                return replace(old, value=form(old.value))
-            case _:
-                return old
-
-    store = replace(nest.store, indices=tuple(map(indirect, nest.store.indices)))
-    extents = tuple(nest.extents[k] for k in kept)
-    return Nest(nest.op, extents, (*nest.symbols, *ivs), tuple(map(node, nest.nodes)), store)
+    return with_forms(nest, tuple(nest.extents[k] for k in kept), (*nest.symbols, *ivs), form)
