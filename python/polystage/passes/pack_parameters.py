@@ -55,8 +55,10 @@ class PackParameters(Pass):
     descriptor. A parameter is packed where no read of it then has smaller descriptors and at least one has larger ones,
     as far as that makes the target's DMA more efficient; what every inference reads stays the same bytes.
 
-    A parameter stays as it is where its reads want different orders, where elements of it are chosen by data (the
-    table of an embedding), and where its descriptors are as efficient already.
+    A parameter of which elements are chosen by data too (the table of an embedding that is also the last matrix) stays,
+    and the other nests read a packed copy of it: such a table is never on chip as a whole, so that no inference reads
+    more for it. A parameter stays as it is where its reads want different orders, and where its descriptors are as
+    efficient already.
 
     Before:
 
@@ -83,6 +85,7 @@ class PackParameters(Pass):
 
     Statistics:
         packed: parameters packed
+        copied: those of them that also stay as they are
         bytes: their size
     """
 
@@ -106,6 +109,7 @@ class PackParameters(Pass):
             if order is not None:
                 orders[array] = order
                 ctx.statistic("packed")
+                ctx.statistic("copied", int(is_chosen(array)))
                 ctx.statistic("bytes", _size(array))
         if orders:
             with op.location:
@@ -160,7 +164,7 @@ def reads_of(main: ir.Operation, machine: Machine, ctx: PassContext) -> Mapping[
             ctx.error(loop, str(problem))
         else:
             for each in buffers:
-                if each.access.array in found:
+                if each.access.array in found and each.access in nest.loads:
                     found[each.access.array].append(Read(nest, implementation, each.access, each))
     return found
 
@@ -179,9 +183,15 @@ def implementation_of(nest: Nest) -> Implementation:
 
 
 def movable(array: ir.Value, result: ir.Value | None) -> bool:
-    """Whether every use of the parameter is an affine access: here, and in `@load` where it is a ``result`` of that."""
-    arrays = [array] if result is None else [array, result]
-    return all(use.owner.name in ("affine.load", "affine.store") for each in arrays for use in each.uses)
+    """Whether the affine accesses to the parameter can move to a packed one; ``result`` is what `@load` computes."""
+    if result is None:
+        return True
+    return all(use.owner.name in ("affine.load", "affine.store") for each in (array, result) for use in each.uses)
+
+
+def is_chosen(array: ir.Value) -> bool:
+    """Whether data choose elements of the array."""
+    return any(not use.owner.name.startswith("affine.") for use in array.uses)
 
 
 def best_order(array: ir.Value, reads: Sequence[Read], machine: Machine) -> Order | None:
@@ -281,17 +291,30 @@ def _pack(module: ir.Operation, main: ir.Operation, orders: Mapping[ir.Value, Or
 
 
 def _renamed(function: ir.Operation, orders: Mapping[ir.Value, Order]) -> ir.Operation:
-    """The function with some of its arguments in a new order and every access to them permuted."""
+    """The function with some of its arguments in a new order and every affine access to them permuted.
+
+    Arguments whose elements are chosen by data stay, and the affine accesses move to a new argument.
+    """
     arguments: list[Argument] = []
+    moving: dict[str, list[ir.Operation]] = {}
     for array, entry in entries_of(function).items():
         if array not in orders:
             arguments.append(Argument(array.type, entry, array))
             continue
-        for use in array.uses:
-            _permute(use.owner.operation, orders[array])
+        accesses = [use.owner.operation for use in array.uses if use.owner.name.startswith("affine.")]
+        for op in accesses:
+            _permute(op, orders[array])
+        stays = is_chosen(array)
+        if stays:
+            arguments.append(Argument(array.type, entry, array))
+            moving[_packed_name(entry)] = accesses
         new = described(_packed_name(entry), text_of(entry, "kind"))
-        arguments.append(Argument(_packed_type(array, orders[array]), new, array))
-    return with_arguments(function, arguments)
+        arguments.append(Argument(_packed_type(array, orders[array]), new, None if stays else array))
+    renamed = with_arguments(function, arguments)
+    for array, entry in entries_of(renamed).items():
+        for load in moving.get(text_of(entry, "name"), ()):
+            load.operands[0] = array
+    return renamed
 
 
 def _permute(op: ir.Operation, order: Order) -> None:
