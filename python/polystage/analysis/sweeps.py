@@ -331,6 +331,10 @@ class Sweep:
         columns = self.steps // counts.shape[1] if box.level == Level.STEP else 1
         return int(counts.sum()) * rows * columns
 
+    def extents(self, nest: int) -> tuple[int, ...]:
+        """Iterations of each loop of a nest at one position at most."""
+        return tuple(int(extent(interval).max()) for interval in self.boxes[nest].loops)
+
     @cached_property
     def repeated(self) -> int:
         """Iterations that are executed more than once, of all nests together."""

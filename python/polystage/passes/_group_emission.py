@@ -24,6 +24,7 @@ from polystage.analysis.windows import Window
 from polystage.dialects import affine
 from polystage.dialects.npu import memory_of
 from polystage.machine import Machine
+from polystage.passes._placing import write_move
 from polystage.passes._positions import (
     Action,
     Alloc,
@@ -64,7 +65,8 @@ class GroupPlan:
     """A group to be written: its sweep, how each nest is run and in how much room, and the windows.
 
     Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
-    intermediates that it loads ``given`` is what was written before.
+    intermediates that it loads ``given`` is what was written before. ``relayouts`` are nests that only bring what is on
+    chip into another layout.
     """
 
     sweep: Sweep
@@ -72,6 +74,7 @@ class GroupPlan:
     rooms: tuple[int, ...]
     windows: Mapping[ir.Value, Held]
     given: Mapping[ir.Value, Box]
+    relayouts: frozenset[int]
 
 
 def value(bound: Bound, sweep: int, step: int) -> int:
@@ -340,7 +343,10 @@ class GroupWriter:
         """One nest over its box of this place."""
         nest, memory = self.plan.sweep.group.nests[kind.number].nest, self.memory
         shifted = Shift(nest, kind.extents, lows, ivs, memory, self.base).nest()
-        self.stage(shifted, self.plan.implementations[kind.number], self.plan.rooms[kind.number])
+        if kind.number in self.plan.relayouts:
+            write_move(shifted)
+        else:
+            self.stage(shifted, self.plan.implementations[kind.number], self.plan.rooms[kind.number])
 
     def stage(self, nest: Nest, implementation: Implementation, room: int) -> None:
         """Write a nest on the windows, tile by tile where its other operands need it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from math import ceil
 
 from torch_mlir import ir
@@ -14,7 +15,8 @@ from polystage.passes._groups import Arrays, Outline, candidate
 from polystage.passes._schedule import Step
 
 MAX_STEPS = 256  # of a tile loop while plans are searched
-SHORT = 4  # nests besides initialisations of a group that may have two tile loops
+MAX_GAP = 3  # beginnings in a row with which two loops do not go, after which earlier ones are not tried
+OUTER_PARTS = (2, 4, 8)  # into how many sweeps a group is divided besides the most that make sense
 
 
 @dataclass
@@ -36,6 +38,10 @@ class GroupSearch:
         default_factory=dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]]
     )
 
+    reached: dict[tuple[int, int, int], dict[int, Outline | None]] = field(
+        default_factory=dict[tuple[int, int, int], dict[int, Outline | None]]
+    )
+
     def __post_init__(self) -> None:
         self.signatures = [signature(step.nest) for step in self.steps]
 
@@ -55,8 +61,7 @@ class GroupSearch:
             return
         found = [each for tiles in self.tiles(last) if (each := self.fitting(first, last, tiles)) is not None]
         if not found:
-            both = (self.fitting(first, last, tiles) for tiles in self.two_tiles(first, last))
-            found = [each for each in both if each is not None]
+            found = list(self.two_tiles(first, last))
         found.sort(key=lambda each: (each.dram_bytes, self.demand(each)))
         self.alike[key] = arrays, found[:2]
         yield from found[:2]
@@ -87,19 +92,40 @@ class GroupSearch:
         for loop in self.tiled_loops(last):
             yield (Tile(loop, least_tile(self.steps[last], loop, self.machine)),)
 
-    def two_tiles(self, first: int, last: int) -> Iterator[tuple[Tile, ...]]:
-        """Tiles of two loops, the outer ones large; for short groups, as each sweep loads what it shares again."""
-        if sum(bool(self.steps[k].nest.loads) for k in range(first, last + 1)) > SHORT:
-            return
+    def two_tiles(self, first: int, last: int) -> Iterator[Outline]:
+        """Groups with two tile loops: with the smallest tiles, and with larger ones outside for fewer sweeps."""
         step = self.steps[last]
         loops = [loop for loop in self.tiled_loops(last) if step.nest.extents[loop] >= 4]
-        for outer in [loop for loop in loops if loop in step.nest.parallel]:
-            least = least_tile(step, outer, self.machine)
-            for inner in [loop for loop in loops if loop != outer]:
-                for part in (2, 4, 8):
-                    size = ceil(ceil(step.nest.extents[outer] / part) / least) * least
-                    if least <= size < step.nest.extents[outer]:
-                        yield Tile(outer, size), Tile(inner, least_tile(step, inner, self.machine))
+        for outer, inner in permutations(loops, 2):
+            smallest = self.reaching(first, last, outer, inner) if outer in step.nest.parallel else None
+            if smallest is None:
+                continue
+            yield smallest
+            least, extent = smallest.tiles[0].size, step.nest.extents[outer]
+            for size in dict.fromkeys(ceil(ceil(extent / part) / least) * least for part in OUTER_PARTS):
+                if least < size < extent:
+                    larger = self.fitting(first, last, (Tile(outer, size), smallest.tiles[1]))
+                    yield from [] if larger is None else [larger]
+
+    def reaching(self, first: int, last: int, outer: int, inner: int) -> Outline | None:
+        """The group with the smallest tiles of two loops, if also groups that begin later go with these loops.
+
+        A group that does not fit or repeats work rarely does with one more nest before it.
+        """
+        step = self.steps[last]
+        tiles = tuple(Tile(loop, least_tile(step, loop, self.machine)) for loop in (outer, inner))
+        found = self.reached.setdefault((last, outer, inner), {})
+        for begin in range(min(found, default=last + 1) - 1, first - 1, -1):
+            latest = list(found.values())[-MAX_GAP:]
+            if len(latest) == MAX_GAP and all(each is None for each in latest):
+                break
+            if self.starts_unit(begin):
+                found[begin] = self.fitting(begin, last, tiles)
+        return found.get(first)
+
+    def starts_unit(self, k: int) -> bool:
+        """Whether the nest before is more than an initialisation of what follows."""
+        return k == 0 or bool(self.steps[k - 1].nest.loads)
 
     def tiled_loops(self, k: int) -> list[int]:
         """Loops of a sink worth tiling: of the parallel ones the longest, and the one that is contracted on lanes."""

@@ -1,10 +1,10 @@
 """Puts arrays on chip: types, copies of arguments, transfers between memories (mechanism of ``stage``)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch_mlir import ir
 
-from polystage.analysis.nests import Load, Nest
+from polystage.analysis.nests import Linear, Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
 from polystage.passes._schedule import Box, Resident
@@ -64,6 +64,29 @@ def moves_only(nest: Nest) -> bool:
         return False
     memories = {npu.memory_of(array.type) for array in (node.access.array, nest.store.array)}
     return memories == {"dram", "sbuf"}
+
+
+def write_move(nest: Nest) -> None:
+    """Write a nest that only moves elements as a transfer; its symbols are the loops around."""
+    node = nest.nodes[nest.store.value]
+    assert isinstance(node, Load)
+    kept = [loop for loop, extent in enumerate(nest.extents) if extent > 1]
+    with affine.nest([nest.extents[loop] for loop in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
+        iv = dict(zip(kept, ivs, strict=True))
+        source, target = (
+            (access.array, *access_map([_form(index, nest.symbols, iv) for index in access.indices]))
+            for access in (node.access, nest.store.access)
+        )
+        affine.store(affine.load(*source), *target)
+
+
+def _form(index: Linear, symbols: Sequence[ir.Value], iv: Mapping[int, ir.Value]) -> Form:
+    form = Form(index.const)
+    for symbol, factor in zip(symbols, index.symbols, strict=True):
+        form.add(symbol, factor)
+    for loop, factor in enumerate(index.dims):
+        form.add(iv.get(loop), factor)
+    return form
 
 
 def write_transfer(nest: Nest) -> None:

@@ -128,23 +128,36 @@ class PlanWriter:
             if each.window.loaded and box is not None and any(step.nest.store.array == array for step in self.steps):
                 yield array, box
 
+    def relayouts(self, group: Candidate) -> Iterator[int]:
+        """Nests of a group, by their numbers in it, that only bring what is on chip into another layout."""
+        for number, step in enumerate(self.steps[group.outline.first : group.outline.last + 1]):
+            if step.relayout and {step.nest.store.array, *(a.array for a in step.nest.loads)} <= (
+                self.on_chip | group.windows.keys()
+            ):
+                yield number
+
     def fits(self, group: Candidate) -> bool:
         """Whether there is room for the smallest tiles of all nests of a group, and as much again."""
-        return all(room >= 2 * least for least, room in self.needs(group))
+        return all(room >= min(2 * least, whole) for least, whole, room in self.needs(group))
 
-    def needs(self, group: Candidate) -> Iterator[tuple[int, int]]:
-        """The smallest demand of each nest of a group, and the room for it."""
+    def needs(self, group: Candidate) -> Iterator[tuple[int, int, int]]:
+        """The demand of each nest of a group with its smallest tile, with its whole box in one, and the room for it."""
         placed = {array: held.layout for array, held in group.windows.items()}
-        outline = group.outline
-        for position, room in zip(range(outline.first, outline.last + 1), rooms(outline, self.room), strict=True):
-            step = self.steps[position]
+        outline, relayouts = group.outline, frozenset(self.relayouts(group))
+        for number, room in enumerate(rooms(outline, self.room)):
+            step = self.steps[outline.first + number]
+            if number in relayouts:
+                yield 0, 0, room
+                continue
             tiling = tiling_of(step.nest, step.implementation, self.machine, placed)
-            yield tiling.demand(smallest(tiling)), room
+            least = smallest(tiling)
+            whole = [1 if loop in tiling.single else size for loop, size in enumerate(group.sweep.extents(number))]
+            yield tiling.demand(least), tiling.demand(list(map(max, least, whole))), room
 
     def group_rooms(self, group: Candidate) -> Iterator[int]:
-        """Room for the tiles of each nest of a group: what it needs and some more, of what is there."""
-        for least, room in self.needs(group):
-            yield min(max(room, least), 4 * least)
+        """Room for the tiles of each nest of a group: what there is, but no more than its whole box takes."""
+        for least, whole, room in self.needs(group):
+            yield max(least, min(room, whole))
 
     def problem(self, units: Sequence[Unit]) -> Problem:
         """The packing of what is on chip and of all tiles."""
@@ -180,7 +193,9 @@ class PlanWriter:
                 if unit.group is not None:
                     implementations = tuple(self.steps[k].implementation for k in span)
                     given = dict(self.given(unit.group))
-                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, unit.group.windows, given)
+                    windows = unit.group.windows
+                    relayouts = frozenset(self.relayouts(unit.group))
+                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, windows, given, relayouts)
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:
                     write_transfer(unit.nest)

@@ -190,7 +190,7 @@ class Planner:
             yield alone
         if effort.longest == 1:
             return
-        if not self.starts_unit(k) or not self.hot[0] <= k <= self.hot[1]:
+        if not self.groups.starts_unit(k) or not self.hot[0] <= k <= self.hot[1]:
             return
         misses = 0
         count = int(bool(self.steps[k].nest.loads))
@@ -207,10 +207,6 @@ class Planner:
             misses = 0 if groups else misses + 1
             if misses > MAX_MISSES:
                 return
-
-    def starts_unit(self, k: int) -> bool:
-        """Whether the nest before is more than an initialisation of what follows."""
-        return k == 0 or bool(self.steps[k - 1].nest.loads)
 
     def run_single(self, state: State, k: int) -> State | None:
         """The nest by itself."""
