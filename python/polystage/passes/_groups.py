@@ -30,7 +30,7 @@ class Live:
 class Outline:
     """Nests ``first`` to ``last`` of the schedule under shared tile loops: what they take and move.
 
-    ``moved`` are the bytes of each array that move between its window and DRAM.
+    ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there.
     """
 
     first: int
@@ -38,6 +38,7 @@ class Outline:
     tiles: tuple[Tile, ...]
     lives: tuple[Live, ...]
     moved: Mapping[ir.Value, int]
+    stored: Mapping[ir.Value, int]
 
     @property
     def dram_bytes(self) -> int:
@@ -50,8 +51,8 @@ class Outline:
         lives = tuple(
             Live(arrays[live.array], live.bytes_per_lane, live.first + shift, live.last + shift) for live in self.lives
         )
-        moved = {arrays[array]: size for array, size in self.moved.items()}
-        return Outline(first, self.last + shift, self.tiles, lives, moved)
+        moved, stored = ({arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored))
+        return Outline(first, self.last + shift, self.tiles, lives, moved, stored)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def candidate(
     if isinstance(swept, Refused):
         return swept
     windows: dict[ir.Value, Held] = {}
-    lives, moved = list[Live](), dict[ir.Value, int]()
+    lives, moved, stored = list[Live](), dict[ir.Value, int](), dict[ir.Value, int]()
     for array, window in swept.windows.items():
         if array in on_chip or uses[array].indirect:
             continue
@@ -126,11 +127,12 @@ def candidate(
         if (window.stored and not swept.covered(array)) or (each.kept and not swept.filled(array)):
             return Refused(0, f"leaves holes in '{array_name(array)}'")
         size = element_bytes(type_.element_type)
-        moved[array] = (swept.loaded(array) + swept.stored(array)) * size
+        stored[array] = swept.stored(array) * size
+        moved[array] = swept.loaded(array) * size + stored[array]
         lane_bytes = prod(each.layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / machine.alignment) * machine.alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first, last)))
-    return Candidate(Outline(first, last, swept.tiles, tuple(lives), moved), swept, windows)
+    return Candidate(Outline(first, last, swept.tiles, tuple(lives), moved, stored), swept, windows)
 
 
 def _life(swept: Sweep, each: Held, array: ir.Value, first: int, last: int) -> tuple[int, int]:

@@ -107,15 +107,19 @@ class PlanWriter:
         return {nest.store.array, *(access.array for access in nest.loads)} <= self.on_chip
 
     def group(self, segment: Segment) -> Candidate:
-        """The group anew on the arrays as they now lie, with the largest tiles that fit."""
+        """The group anew on the arrays as they now lie, with the largest tiles that fit and move no more."""
         if segment.first not in self.groups:
             assert segment.group is not None
             *outer, tile = segment.group.tiles
+            planned = segment.group.moved
             step = self.steps[segment.last]
             for size in [*larger_tiles(step, tile.loop, self.machine), tile.size]:
                 tiles = (*outer, Tile(tile.loop, size))
                 found = candidate(self.arrays, segment.first, segment.last, tiles, self.on_chip)
-                if not isinstance(found, Refused) and (size == tile.size or self.fits(found)):
+                if isinstance(found, Refused):
+                    continue
+                moves_more = any(moved > planned.get(array, 0) for array, moved in found.outline.moved.items())
+                if size == tile.size or (self.fits(found) and not moves_more):
                     self.groups[segment.first] = found
                     break
         return self.groups[segment.first]
