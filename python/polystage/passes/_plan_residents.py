@@ -1,0 +1,63 @@
+"""From the states of a search to a plan: the intervals during which arrays are on chip, with the parts that move."""
+
+from torch_mlir import ir
+
+from polystage.passes._plan import Plan, State
+from polystage.passes._program import Program
+from polystage.passes._schedule import Resident, common, hull, read, whole, written
+
+
+def plan_that_led_to(state: State, program: Program) -> Plan:
+    """The plan of a search that ended in a state."""
+    chain = list[State]()
+    walk = state
+    while walk.before is not None:
+        chain.append(walk)
+        walk = walk.before
+    chain.reverse()
+    residents = list[Resident]()
+    open_: dict[ir.Value, tuple[int, bool]] = {}
+    for each in chain:
+        assert each.segment is not None
+        assert each.before is not None
+        first, last = each.segment.first, each.segment.last
+        for value in list(open_):
+            gone = value in each.before.on_chip and value not in _during(each, program)
+            if gone:
+                residents.append(_resident(program, value, *open_.pop(value), first - 1))
+        for value in _during(each, program):
+            if value not in open_:
+                open_[value] = (first, value in each.loads)
+        for value in list(open_):
+            if value not in each.on_chip:
+                residents.append(_resident(program, value, *open_.pop(value), last))
+    segments = tuple(each.segment for each in chain if each.segment is not None)
+    return Plan(segments, tuple(residents), state.cost)
+
+
+def _during(state: State, program: Program) -> frozenset[ir.Value]:
+    """What is on chip as a whole during a state's segment."""
+    assert state.before is not None
+    assert state.segment is not None
+    stayed = state.before.on_chip - state.stores
+    span = range(state.segment.first, state.segment.last + 1)
+    left = frozenset(
+        v for v in stayed if v not in state.on_chip and not any(k in span for k in program.arrays[v].touched)
+    )
+    made = frozenset(v for v in state.on_chip if v not in stayed and any(k in span for k in program.arrays[v].touched))
+    return (stayed - left) | made | state.segment.held
+
+
+def _resident(program: Program, value: ir.Value, first: int, loaded: bool, last: int) -> Resident:
+    """An array's interval on chip, with the parts that move: what was written and will be read."""
+    array, steps = program.arrays[value], program.steps
+    given = array.kind not in ("intermediate", "output")
+    load = store = None
+    if loaded:
+        before = whole(value) if given else hull(written(steps[:first], value))
+        load = common(before, hull([*read(steps[first:], value), *written(steps[first : last + 1], value)]))
+        load = common(before, whole(value)) if array.is_result else load
+    if any(first <= at <= last for at in array.writes):
+        after = whole(value) if array.is_result else hull(read(steps[last + 1 :], value))
+        store = common(hull(written(steps[: last + 1], value)), after)
+    return Resident(value, array.layout, array.lane_bytes, first, last, load, store)

@@ -1,0 +1,155 @@
+"""A schedule with what planning needs to know of it and what does not depend on a plan (shared by the policies)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil, prod
+
+from torch_mlir import ir
+
+from polystage.analysis.nests import signature
+from polystage.analysis.tiling import NestTiling, depth_of, tiling_of
+from polystage.analysis.values import argument_text, producer
+from polystage.dialects.npu import element_bytes
+from polystage.machine import Machine
+from polystage.passes._groups import Arrays
+from polystage.passes._plan import Array
+from polystage.passes._schedule import Box, Step, hull, layout_of, written
+from polystage.passes._tile_sizes import Choice, choose, smallest
+
+
+@dataclass
+class Program:
+    """Arrays and nests of one schedule on one machine; remembers what was asked.
+
+    ``touches`` are the arrays of each nest, ``needs`` the bytes per lane of its smallest tile with all of them on chip.
+    """
+
+    steps: Sequence[Step]
+    machine: Machine
+    arrays: dict[ir.Value, Array] = field(init=False)
+    uses: Arrays = field(init=False)
+    tilings: dict[tuple[object, ...], NestTiling] = field(default_factory=dict[tuple[object, ...], NestTiling])
+    singles: dict[tuple[object, ...], tuple[Choice, int]] = field(
+        default_factory=dict[tuple[object, ...], tuple[Choice, int]]
+    )
+    without_holes: dict[tuple[ir.Value, int], bool] = field(default_factory=dict[tuple[ir.Value, int], bool])
+
+    def __post_init__(self) -> None:
+        self.uses = Arrays(self.steps, self.machine)
+        self.arrays = dict(self._arrays())
+        self.layouts = {value: array.layout for value, array in self.arrays.items()}
+        self.signatures = [signature(step.nest) for step in self.steps]
+        self.needs = [self._smallest(k, frozenset(self.arrays)) for k in range(len(self.steps))]
+        self.touches = [
+            [v for v in dict.fromkeys([*(a.array for a in s.nest.loads), s.nest.store.array]) if v in self.arrays]
+            for s in self.steps
+        ]
+
+    @cached_property
+    def compulsory(self) -> int:
+        """DRAM bytes of arguments, each once."""
+        return sum(array.bytes for array in self.arrays.values() if array.kind != "intermediate")
+
+    def _arrays(self) -> Iterator[tuple[ir.Value, Array]]:
+        for value, uses in self.uses.uses.items():
+            op, type_ = producer(value), ir.MemRefType(value.type)
+            kind = argument_text(ir.BlockArgument(value), "polystage.kind") if op is None else "intermediate"
+            layout = layout_of(type_, uses, self.machine)
+            size = element_bytes(type_.element_type)
+            lane = prod(layout.physical_shape(type_.shape)[1:]) * size
+            touched = tuple(sorted({*uses.reads, *uses.writes}))
+            fixed = uses.indirect or (op is not None and op.name != "memref.alloc")
+            yield value, Array(
+                value, layout, prod(type_.shape) * size, self._aligned(lane), kind, touched,
+                tuple(sorted(set(uses.reads))), tuple(sorted(set(uses.writes))), fixed,
+            )  # fmt: skip
+
+    def _aligned(self, size: int) -> int:
+        return ceil(size / self.machine.alignment) * self.machine.alignment
+
+    def tiling(self, k: int, on_chip: frozenset[ir.Value]) -> NestTiling:
+        """The tiling of a nest when these arrays are on chip."""
+        own = frozenset(v for v in on_chip if v in self.layouts and self.touches_array(k, v))
+        key = (k, own)
+        if key not in self.tilings:
+            step = self.steps[k]
+            placed = {v: self.layouts[v] for v in own}
+            self.tilings[key] = tiling_of(step.nest, step.implementation, self.machine, placed)
+        return self.tilings[key]
+
+    def touches_array(self, k: int, value: ir.Value) -> bool:
+        nest = self.steps[k].nest
+        return nest.store.array == value or any(access.array == value for access in nest.loads)
+
+    def _smallest(self, k: int, on_chip: frozenset[ir.Value]) -> int:
+        on_chip = frozenset(v for v in on_chip if not self.arrays[v].fixed)
+        tiling = self.tiling(k, on_chip)
+        return tiling.demand(smallest(tiling))
+
+    def single(self, k: int, on_chip: frozenset[ir.Value], room: int) -> tuple[Choice, int] | None:
+        """Tiles of a nest by itself and its DRAM bytes; None where the smallest tile does not fit."""
+        tiling = self.tiling(k, on_chip)
+        if tiling.demand(smallest(tiling)) > room:
+            return None
+        key = (self.steps[k].implementation, self.signatures[k], tuple(b.access.indices for b in tiling.buffers), room)
+        if key not in self.singles:
+            choice = choose(tiling, self.machine, room)
+            self.singles[key] = choice, dram_bytes(tiling, choice, on_chip)
+        return self.singles[key]
+
+    def solid(self, value: ir.Value, first: int) -> bool:
+        """Whether what nests before ``first`` wrote of an array leaves no holes, so that a box of it can move."""
+        key = (value, first)
+        if key not in self.without_holes:
+            nests = [step for step in self.steps[:first] if step.nest.store.array == value]
+            counts = {(box, _elements(step)) for step, box in zip(nests, written(nests, value), strict=True)}
+            around = hull(box for box, _ in counts)
+            self.without_holes[key] = around is None or sum(count for _, count in counts) >= _volume(around)
+        return self.without_holes[key]
+
+    def has_contents(self, array: Array, first: int) -> bool:
+        """Whether an array holds something in DRAM before a segment."""
+        return array.kind not in ("intermediate", "output") or any(at < first for at in array.writes)
+
+    def lanes_read(self, k: int, value: ir.Value) -> int:
+        """How many lanes want a copy of an array."""
+        step = self.steps[k]
+        lane = step.implementation.lane
+        if lane is None:
+            return 1
+        return max(
+            (
+                min(step.nest.extents[lane], self.machine.lanes)
+                for a in step.nest.loads
+                if a.array == value and lane not in a.support
+            ),
+            default=1,
+        )
+
+    def both(self, k: int, value: ir.Value) -> bool:
+        """Whether a nest reads and writes an array."""
+        nest = self.steps[k].nest
+        return nest.store.array == value and any(access.array == value for access in nest.loads)
+
+
+def _elements(step: Step) -> int:
+    """Elements that a nest stores, if its iterations store different ones."""
+    return prod(step.nest.extents[loop] for loop in step.nest.parallel)
+
+
+def _volume(box: Box) -> int:
+    return prod(high - low + 1 for low, high in box)
+
+
+def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:
+    """Bytes that the transfers of a nest's tiles move in DRAM."""
+    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
+    total = 0
+    for buffer in tiling.buffers:
+        if buffer.access.array in on_chip:
+            continue
+        times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
+        moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
+        total += times * (buffer.loaded + buffer.stored) * moved
+    return total
