@@ -39,6 +39,11 @@ class Source:
     writers: tuple[tuple[SweptNest, Box], ...]
     footprints: tuple[Footprint, ...]
 
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """All that it is made of."""
+        return (self.reference, *(part for writer in self.writers for part in writer), *self.footprints)
+
 
 def follow(nest: SweptNest, sources: Iterable[Source], steps: int) -> Box | None:
     """The box of a side nest; None if nothing that it reads moves, or that with the sweeps along several loops."""

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from torch_mlir import ir
 
-from polystage.analysis.swept_nests import Reference, SweptNest, uses
+from polystage.analysis.swept_nests import Reference, SweptNest
 from polystage.analysis.values import array_name
 
 
@@ -41,8 +41,15 @@ class Group:
 
     @cached_property
     def uses(self) -> tuple[tuple[tuple[int, Reference], ...], ...]:
-        """For each nest the later references that may meet what it stores."""
-        return tuple(tuple(uses(self.nests, writer)) for writer in range(len(self.nests)))
+        """For each nest the later references that may meet what it stores: (nest, reference)."""
+        return tuple(
+            tuple(
+                (user, reference)
+                for user, reference in self.references[nest.store.array]
+                if user > writer and nest.store.meets(reference)
+            )
+            for writer, nest in enumerate(self.nests)
+        )
 
     @cached_property
     def main(self) -> frozenset[int]:
@@ -77,9 +84,15 @@ class Group:
         """All references to an array: (nest, reference)."""
         found: dict[ir.Value, list[tuple[int, Reference]]] = {}
         for number, nest in enumerate(self.nests):
-            for reference in dict.fromkeys((*nest.reads, nest.store)):
+            for reference in nest.references:
                 found.setdefault(reference.array, []).append((number, reference))
         return {array: tuple(references) for array, references in found.items()}
+
+    @cached_property
+    def indirect(self) -> frozenset[ir.Value]:
+        """Arrays that a nest gathers from or scatters to."""
+        scattered = frozenset(nest.store.array for nest in self.nests if nest.nest.store.indirect)
+        return scattered.union(*(nest.gathered for nest in self.nests))
 
     @cached_property
     def from_outside(self) -> frozenset[ir.Value]:

@@ -114,6 +114,11 @@ def maximum(a: Bound, b: Bound) -> Bound:
     return max(a, b) if isinstance(a, int) and isinstance(b, int) else np.maximum(a, b)
 
 
+def extent(interval: Interval) -> Matrix:
+    """The size of an interval, not less than nothing."""
+    return np.maximum(matrix(interval.high) - matrix(interval.low), 0)
+
+
 def hull(intervals: Iterable[Interval]) -> Interval:
     """The hull of one interval or more at each position."""
     rest = iter(intervals)

@@ -3,7 +3,7 @@
 Nothing here depends on tile sizes or on the group that a nest is in, so a planner makes it once for each nest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 from torch_mlir import ir
 
-from polystage.analysis.intervals import Form, Interval, Mask, hull, moves, where
+from polystage.analysis.intervals import Form, Interval, Mask, Matrix, extent, hull, moves, where
 from polystage.analysis.nests import Access, Gather, Nest
 from polystage.analysis.reductions import recurrence, sequential
 
@@ -77,6 +77,16 @@ class SweptNest:
         """Elements that it writes, if its iterations write different ones."""
         return prod(extent for loop, extent in enumerate(self.extents) if loop in self.nest.parallel)
 
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """All that it reads, and what it stores."""
+        return tuple(dict.fromkeys((*self.reads, self.store)))
+
+    @cached_property
+    def whole_box(self) -> "Box":
+        """All its iterations before the loops."""
+        return Box(Level.BEFORE, tuple(Interval(0, extent) for extent in self.extents))
+
 
 def swept_nest(nest: Nest) -> SweptNest:
     """The nest as sweeps see it; there are no loops around it (ValueError)."""
@@ -129,6 +139,45 @@ class Box:
         rows: Mask = np.logical_or.reduce(self.active, axis=1, keepdims=True)
         return None if rows.all() else rows
 
+    @cached_property
+    def _footprints(self) -> "dict[Reference, Footprint]":
+        return {}
+
+    def footprint(self, reference: Reference) -> "Footprint":
+        """The elements that it refers to through a reference."""
+        if reference not in self._footprints:
+            self._footprints[reference] = Footprint.of(self, reference)
+        return self._footprints[reference]
+
+    @cached_property
+    def _counts(self) -> Matrix:
+        counts = np.ones((1, 1), np.int64) if self.active is None else self.active.astype(np.int64)
+        for interval in self.loops:
+            counts = counts * extent(interval)
+        return counts
+
+    @cached_property
+    def _total(self) -> int:
+        return int(self._counts.sum())
+
+    def iterations(self, sweeps: int, steps: int) -> int:
+        """Iterations over so many sweeps of so many steps."""
+        rows, columns = self._counts.shape
+        return (
+            self._total
+            * (sweeps // rows if self.level > Level.BEFORE else 1)
+            * (steps // columns if self.level == Level.STEP else 1)
+        )
+
+    @cached_property
+    def crowding(self) -> int:
+        """How many steps earlier it would have to begin for its first step to do no more than the later ones."""
+        if self.level < Level.STEP or self.slides is None:
+            return 0
+        counts = extent(self.loops[self.slides])
+        later = int(counts[:, 1:].max()) if counts.shape[1] > 1 else 0
+        return -int(-counts[:, 0].max() // later) - 1 if later else 0
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -168,13 +217,3 @@ def together(footprints: Sequence[Footprint]) -> tuple[list[Interval], list[int]
         if by_steps and moves(dims[d]):
             moving.append(d)
     return dims, moving
-
-
-def uses(nests: tuple[SweptNest, ...], writer: int) -> Iterator[tuple[int, Reference]]:
-    """Later references of a group that may meet what ``writer`` stores: (nest, reference)."""
-    store = nests[writer].store
-    for number in range(writer + 1, len(nests)):
-        nest = nests[number]
-        for reference in dict.fromkeys((*nest.reads, nest.store)):
-            if reference.array == store.array and store.meets(reference):
-                yield number, reference

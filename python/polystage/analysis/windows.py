@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -13,6 +14,7 @@ from polystage.analysis.intervals import (
     Interval,
     Mask,
     Matrix,
+    extent,
     matrix,
     maximum,
     minimum,
@@ -45,17 +47,17 @@ class Window:
     stored: bool
     done: Matrix | None = None
 
-    @property
+    @cached_property
     def extents(self) -> tuple[int, ...]:
         """Elements that must be on chip at most, by dimension."""
         return tuple(int(extent(interval).max()) for interval in self.dims)
 
-    @property
+    @cached_property
     def elements(self) -> int:
         """Elements that must be on chip at most."""
         return prod(self.extents)
 
-    @property
+    @cached_property
     def transient(self) -> bool:
         """Whether no element stays from one step to the next.
 
@@ -66,7 +68,7 @@ class Window:
         low, high = (matrix(bound) for bound in self.dims[self.sliding])
         return bool((previous(high, 0)[:, 1:] <= low[:, 1:]).all())
 
-    @property
+    @cached_property
     def new(self) -> tuple[Interval, ...]:
         """What was not in the window of the step before, its end; all of it where the window does not slide.
 
@@ -77,7 +79,7 @@ class Window:
         low, high = (matrix(bound) for bound in self.dims[self.sliding])
         return _replaced(self.dims, self.sliding, Interval(np.maximum(low, previous(high, -FAR)), high))
 
-    @property
+    @cached_property
     def final(self) -> tuple[Interval, ...]:
         """What every nest has written after this step, and had not before; all where the window does not slide."""
         if self.sliding is None or self.done is None:
@@ -86,18 +88,33 @@ class Window:
         final = Interval(np.maximum(previous(self.done, -FAR), low), np.minimum(self.done, high))
         return _replaced(self.dims, self.sliding, final)
 
-    def moved(self, part: Sequence[Interval], sweeps: int) -> int:
-        """Elements of a part of the window (``new``, ``final``) over all times that it is moved."""
-        counts = np.ones((1, 1), np.int64)
-        for interval in part:
-            counts = counts * extent(interval)
-        times = sweeps // len(counts) if self.level > Level.BEFORE else 1
-        return int(counts.sum()) * times
+    def entering(self, sweeps: int) -> int:
+        """Elements of ``new`` over all times that it is taken in."""
+        return self._moved(self._entering, sweeps)
+
+    def leaving(self, sweeps: int) -> int:
+        """Elements of ``final`` over all times that it goes out."""
+        return self._moved(self._leaving, sweeps)
+
+    @cached_property
+    def _entering(self) -> tuple[int, int]:
+        return _count(self.new)
+
+    @cached_property
+    def _leaving(self) -> tuple[int, int]:
+        return _count(self.final)
+
+    def _moved(self, counted: tuple[int, int], sweeps: int) -> int:
+        count, rows = counted
+        return count * (sweeps // rows if self.level > Level.BEFORE else 1)
 
 
-def extent(interval: Interval) -> Matrix:
-    """The size of an interval, not less than nothing."""
-    return np.maximum(matrix(interval.high) - matrix(interval.low), 0)
+def _count(part: Sequence[Interval]) -> tuple[int, int]:
+    """Elements of a box at all positions together, and of how many sweeps these are."""
+    counts = np.ones((1, 1), np.int64)
+    for interval in part:
+        counts = counts * extent(interval)
+    return int(counts.sum()), len(counts)
 
 
 def window_of(

@@ -10,6 +10,7 @@ from torch_mlir import ir
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import signature
+from polystage.analysis.sweeps import Memory
 from polystage.machine import Machine
 from polystage.passes._groups import Arrays, Outline, candidate
 from polystage.passes._schedule import Step
@@ -41,6 +42,7 @@ class GroupSearch:
     reached: dict[tuple[int, int, int], dict[int, Outline | None]] = field(
         default_factory=dict[tuple[int, int, int], dict[int, Outline | None]]
     )
+    memories: dict[int, Memory] = field(default_factory=dict[int, Memory])
 
     def __post_init__(self) -> None:
         self.signatures = [signature(step.nest) for step in self.steps]
@@ -82,7 +84,10 @@ class GroupSearch:
 
     def fitting(self, first: int, last: int, tiles: Sequence[Tile]) -> Outline | None:
         """The group with these tiles, if it fits and repeats nothing."""
-        each = candidate(self.uses, first, last, tiles, frozenset())
+        for gone in [sink for sink in self.memories if sink < first]:
+            del self.memories[gone]
+        memory = self.memories.setdefault(last, Memory())
+        each = candidate(self.uses, first, last, tiles, frozenset(), memory)
         if isinstance(each, Refused) or each.sweep.repeated or self.demand(each.outline) > self.capacity:
             return None
         return each.outline

@@ -7,7 +7,8 @@ from math import ceil, prod
 from torch_mlir import ir
 
 from polystage.analysis.groups import Group, Refused, Tile
-from polystage.analysis.sweeps import Sweep, sweep
+from polystage.analysis.layouts import Layout
+from polystage.analysis.sweeps import Memory, Sweep, sweep
 from polystage.analysis.swept_nests import Level, swept_nest
 from polystage.analysis.values import argument_text, array_name, producer
 from polystage.dialects.npu import element_bytes
@@ -81,7 +82,9 @@ class Arrays:
         self.steps, self.machine = steps, machine
         self.uses = uses_of(steps, machine.lanes)
         self.nests = [swept_nest(step.nest) for step in steps]
-        self.groups: dict[tuple[int, int], tuple[Group, Mapping[ir.Value, Uses]]] = {}
+        self.groups: dict[tuple[int, int], Group] = {}
+        self.given: dict[ir.Value, tuple[int, Layout | None]] = {}
+        self.wanted: dict[tuple[int, int], Mapping[ir.Value, Uses]] = {}
         for each in residents:
             uses = self.uses.setdefault(each.array, Uses())
             if each.loaded is not None:
@@ -89,13 +92,26 @@ class Arrays:
             if each.stored is not None:
                 uses.writes.append(each.last)
 
-    def group(self, first: int, last: int) -> tuple[Group, Mapping[ir.Value, Uses]]:
-        """The group of nests ``first`` to ``last``, and how it uses its arrays."""
+    def group(self, first: int, last: int) -> Group:
+        """The group of nests ``first`` to ``last``."""
         key = (first, last)
         if key not in self.groups:
-            uses = uses_of(self.steps[first : last + 1], self.machine.lanes)
-            self.groups[key] = group_of(self, first, last), uses
+            self.groups[key] = group_of(self, first, last)
         return self.groups[key]
+
+    def lie(self, array: ir.Value, first: int, last: int) -> tuple[int, Layout]:
+        """Bytes of an element, and the layout of an array in the group of nests ``first`` to ``last``."""
+        type_ = ir.MemRefType(array.type)
+        if array not in self.given:
+            plain = type_.affine_map == ir.AffineMap.get_identity(type_.rank)
+            layout = None if plain else Layout.of(type_, self.machine.lanes)
+            self.given[array] = element_bytes(type_.element_type), layout
+        size, layout = self.given[array]
+        if layout is None:
+            if (first, last) not in self.wanted:
+                self.wanted[first, last] = uses_of(self.steps[first : last + 1], self.machine.lanes)
+            layout = layout_of(type_, self.wanted[first, last][array], self.machine)
+        return size, layout
 
     def outside(self, array: ir.Value, position: int, direction: int) -> bool:
         """Whether an array is used after a position (direction 1), or written before it (-1)."""
@@ -108,41 +124,41 @@ class Arrays:
 
 
 def candidate(
-    arrays: Arrays, first: int, last: int, tiles: Sequence[Tile], on_chip: frozenset[ir.Value]
+    arrays: Arrays,
+    first: int,
+    last: int,
+    tiles: Sequence[Tile],
+    on_chip: frozenset[ir.Value],
+    memory: Memory | None = None,
 ) -> Candidate | Refused:
     """The group with these tiles; arrays ``on_chip`` are used where they are."""
-    machine = arrays.machine
-    group, uses = arrays.group(first, last)
-    swept = sweep(group, tiles)
+    alignment = arrays.machine.alignment
+    group = arrays.group(first, last)
+    swept = sweep(group, tiles, memory)
     if isinstance(swept, Refused):
         return swept
     windows: dict[ir.Value, Held] = {}
     lives, moved, stored = list[Live](), dict[ir.Value, int](), dict[ir.Value, int]()
     for array, window in swept.windows.items():
-        if array in on_chip or uses[array].indirect:
+        if array in on_chip or array in group.indirect:
             continue
-        type_ = ir.MemRefType(array.type)
-        each = held(window, layout_of(type_, uses[array], machine))
+        size, layout = arrays.lie(array, first, last)
+        each = held(window, layout)
         windows[array] = each
         if (window.stored and not swept.covered(array)) or (each.kept and not swept.filled(array)):
             return Refused(0, f"leaves holes in '{array_name(array)}'")
-        size = element_bytes(type_.element_type)
         stored[array] = swept.stored(array) * size
         moved[array] = swept.loaded(array) * size + stored[array]
-        lane_bytes = prod(each.layout.physical_shape(window.extents)[1:]) * size
-        aligned = ceil(lane_bytes / machine.alignment) * machine.alignment
-        lives.append(Live(array, aligned, *_life(swept, each, array, first, last)))
+        lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
+        aligned = ceil(lane_bytes / alignment) * alignment
+        lives.append(Live(array, aligned, *_life(swept, each, array, first)))
     return Candidate(Outline(first, last, swept.tiles, tuple(lives), moved, stored), swept, windows)
 
 
-def _life(swept: Sweep, each: Held, array: ir.Value, first: int, last: int) -> tuple[int, int]:
+def _life(swept: Sweep, each: Held, array: ir.Value, first: int) -> tuple[int, int]:
     if each.kept or each.window.level < Level.STEP:
-        return first, last
-    users = [
-        k
-        for k, nest in enumerate(swept.group.nests)
-        if any(reference.array == array for reference in (*nest.reads, nest.store))
-    ]
+        return first, first + len(swept.group.nests) - 1
+    users = [number for number, _ in swept.group.references[array]]
     return first + min(users), first + max(users)
 
 
