@@ -259,6 +259,13 @@ def test_upsampling_makes_whole_blocks() -> None:
         swept(program, "y", "p", tiles=[Tile(0, size)])
 
 
+def test_tiles_of_the_sink_are_not_interleaved() -> None:
+    program = nests({"x": "6x4", "y": "12x4"}, "6x2x4: y[2 * d0 + d1, d2] = x[d0, d2]")
+    assert refused(program, "y", tiles=[Tile(1, 1)]) == "would store between what other tiles store"
+    assert refused(program, "y", tiles=[Tile(2, 2), Tile(1, 1)]) == "would store between what other tiles store"
+    swept(program, "y", tiles=[Tile(2, 2), Tile(0, 1)])
+
+
 def side_results() -> list[Nest]:
     """Two layers of a stack of gated convolutions: the second does not need the skip sums of the first."""
     return nests(

@@ -28,7 +28,7 @@ from torch_mlir import ir
 
 from polystage.analysis.followers import Source, follow
 from polystage.analysis.groups import Group, Refused, Tile
-from polystage.analysis.intervals import Interval, extent, maximum, over_all, positions
+from polystage.analysis.intervals import Form, Interval, extent, maximum, over_all, positions
 from polystage.analysis.memory import Known
 from polystage.analysis.preimages import Made, made
 from polystage.analysis.sweep_legality import problem_of
@@ -70,6 +70,9 @@ class Sweeping:
         if self._goes_on:
             for user, _ in self.group.uses[self.group.sink]:
                 return Refused(user, "uses sums that later sweeps go on with")
+        sink = self.nests[self.group.sink]
+        if any(_interleaves(form, tile.loop) for form in sink.store.forms for tile in self.tiles):
+            return Refused(self.group.sink, "would store between what other tiles store")
         return problem_of(self.group, self.placed, self.footprint, self.sweeps)
 
     @cached_property
@@ -260,6 +263,12 @@ def sweep(group: Group, tiles: Sequence[Tile], memory: Memory | None = None) -> 
     fill = _filling(plain)
     filled = Sweeping(group, tiles, memory, fill) if fill else plain
     return filled.swept if filled.problem is None and filled.repeated <= plain.repeated else plain.swept
+
+
+def _interleaves(form: Form, loop: int) -> bool:
+    """Whether what one iteration of a loop names lies between what others name."""
+    leading = form.leading()
+    return leading is not None and leading[0] != loop and any(loop == other for other, _ in form.terms)
 
 
 def _filling(plain: Sweeping) -> int:
