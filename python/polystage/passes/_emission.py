@@ -1,7 +1,7 @@
 """Writes instructions for point nests: iteration boxes, operand maps, temporaries (mechanism of ``lower-to-npu``)."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import ceil
 
@@ -40,6 +40,30 @@ def instruction_loops(nest: Nest, loops: Sequence[int]) -> Generator[Parts]:
         yield parts
 
 
+def stepped_loops(nest: Nest, loops: Sequence[int]) -> Iterator[tuple[bool, AbstractContextManager[Parts]]]:
+    """``instruction_loops`` with the first iteration by itself: each with whether it comes after that one.
+
+    Iterations keep their order. Each context has to be left before the next one is asked for.
+    """
+    first = {loop: Part(0, 1) for loop in loops}
+    yield False, nullcontext(first)
+    for depth in range(len(loops) - 1, -1, -1):
+        if nest.extents[loops[depth]] > 1:
+            yield True, _after_first(nest, loops, depth)
+
+
+@contextmanager
+def _after_first(nest: Nest, loops: Sequence[int], depth: int) -> Generator[Parts]:
+    """Loops over what has zero outside of ``loops[depth]``, there all but zero, and anything inside of it."""
+    loop = loops[depth]
+    rest = nest.extents[loop] - 1
+    outer: Parts = {each: Part(0, 1) for each in loops[:depth]}
+    with ExitStack() as stack:
+        part = Part(1, 1, stack.enter_context(affine.loop(rest)), 1) if rest > 1 else Part(1, 1)
+        inner = stack.enter_context(instruction_loops(nest, loops[depth + 1 :]))
+        yield {**outer, loop: part, **inner}
+
+
 def chunks(nest: Nest, loop: int, size: int) -> Iterator[tuple[int, int, int]]:
     """Start, count and size of the runs of equal chunks of a loop, the remainder last."""
     for segment in segments(nest.extents[loop], size):
@@ -71,6 +95,7 @@ class Emitter:
     def __init__(self, nest: Nest, lane: int | None, temporaries: Sequence[ir.Value] = ()) -> None:
         self.nest, self.lane, self.temporaries = nest, lane, temporaries
         self.parts: Parts = {}
+        self.extra: list[ir.Value] = []
 
     @property
     def lanes(self) -> int:
@@ -86,9 +111,13 @@ class Emitter:
         return [self.lanes, *(self.parts[loop].size for loop in box)]
 
     def symbols(self) -> list[ir.Value]:
-        """Everything that maps may depend on besides the box: enclosing induction variables."""
+        """Everything that maps may depend on besides the box: enclosing induction variables, and ``extra``."""
         own = [part.iv for part in self.parts.values() if part.iv is not None]
-        return list(dict.fromkeys([*self.nest.symbols, *own]))
+        return list(dict.fromkeys([*self.nest.symbols, *own, *self.extra]))
+
+    def position(self, value: ir.Value | None) -> int:
+        """The place of a value among the symbols; of no meaning where there is none."""
+        return -1 if value is None else self.symbols().index(value)
 
     def expr(self, form: Linear, dims: Mapping[int, int]) -> ir.AffineExpr:
         """A linear form over box dimensions (``dims``: loop -> position) and symbols."""

@@ -87,6 +87,27 @@ def _crossing(nest: Nest, physical: Physical, machine: Machine) -> list[int]:
     return sorted(found)
 
 
+def plain_parts(
+    nest: Nest, implementation: Implementation, physical: Physical, machine: Machine
+) -> list[tuple[Nest, Implementation]] | None:
+    """What `physical_nests` yields where no piece needs loops around it; None where one does. Writes nothing."""
+    composer = _Composer(nest, physical, machine)
+    for access in _accesses(nest):
+        if access.array in physical:
+            layout = Layout.of(ir.MemRefType(access.array.type), machine.lanes)
+            if layout.dim is not None and any(f % layout.block for f in access.indices[layout.dim].symbols):
+                return None
+    found: list[tuple[Nest, Implementation]] = []
+    for piece in refine(whole_box(nest.extents), composer.evaluate):
+        for part in _legal(composer, piece, implementation):
+            inner, moved = composer.nest_of(part), _moved(part, implementation)
+            assert moved is not None
+            if _moving(inner, moved):
+                return None
+            found.append((inner, moved))
+    return found
+
+
 def legal_parts(
     nest: Nest, implementation: Implementation, most: Mapping[int, int], machine: Machine
 ) -> list[tuple[Nest, Implementation]]:
@@ -306,13 +327,7 @@ def _around(nest: Nest, implementation: Implementation | None, stack: ExitStack)
     """Open loops for those of the nest that move an operand from lane to lane; they become symbols of what is left."""
     if implementation is None:
         return nest, None
-    moving = {
-        k
-        for access, loop in lane_loops(nest, implementation)
-        if npu.memory_of(access.array.type) != "dram"
-        for k, factor in enumerate(access.indices[0].dims)
-        if factor and k != loop and nest.extents[k] > 1
-    }
+    moving = _moving(nest, implementation)
     if not moving:
         return nest, implementation
     if moving & {implementation.lane, implementation.rows}:
@@ -325,6 +340,17 @@ def _around(nest: Nest, implementation: Implementation | None, stack: ExitStack)
         lane=None if implementation.lane is None else kept.index(implementation.lane),
         rows=None if implementation.rows is None else kept.index(implementation.rows),
     )
+
+
+def _moving(nest: Nest, implementation: Implementation) -> set[int]:
+    """Loops that move an operand from lane to lane without lying across its lanes."""
+    return {
+        k
+        for access, loop in lane_loops(nest, implementation)
+        if npu.memory_of(access.array.type) != "dram"
+        for k, factor in enumerate(access.indices[0].dims)
+        if factor and k != loop and nest.extents[k] > 1
+    }
 
 
 def _with_symbols(nest: Nest, kept: Sequence[int], outer: Sequence[int], ivs: Sequence[ir.Value]) -> Nest:

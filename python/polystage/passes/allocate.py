@@ -1,18 +1,20 @@
 """Give every buffer its address."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
 from torch_mlir import ir
 
-from polystage.alloc import Buffer, Infeasible, Problem, solve
+from polystage.alloc import Buffer, Infeasible, Problem, Solver, solve
 from polystage.analysis.nests import main_function
 from polystage.analysis.values import array_name, array_problem
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
 from polystage.passes._dma_proof import prove
 from polystage.pipeline import Pass, PassContext
+
+_QUIET = Solver(blame=False)  # finds what the other one finds
 
 ADDRESS = "npu.address"
 TOKEN = "!npu.token"
@@ -171,6 +173,17 @@ def lifetimes(function: ir.Operation) -> Iterator[Live]:
         if op.name == "memref.alloc":
             ends = [last[_ancestor(each, op.parent)] for use in op.results[0].uses for each in _users(use.owner)]
             yield Live(op, first[op], max(ends, default=last[op]))
+
+
+def packs(function: ir.Operation, limits: Mapping[str, Limits]) -> bool:
+    """Whether the pass will find addresses for all buffers."""
+    lives = list(lifetimes(function))
+    for memory, limit in limits.items():
+        buffers = [live.buffer(str(k), limit) for k, live in enumerate(lives) if live.memory == memory]
+        crowded = sum(buffer.size for buffer in buffers) > limit.capacity
+        if crowded and isinstance(solve(Problem(limit.capacity, tuple(buffers)), _QUIET), Infeasible):
+            return False
+    return True
 
 
 def _users(user: ir.Operation | ir.OpView) -> Iterator[ir.Operation]:

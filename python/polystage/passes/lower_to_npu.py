@@ -1,5 +1,6 @@
 """Turn point nests into machine instructions and copies between memories into DMA."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -7,17 +8,17 @@ from math import prod
 from torch_mlir import ir
 
 from polystage.analysis.covering import EngineCosts
-from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.implementation import Implementation, MalformedImplementationError
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function
-from polystage.analysis.reductions import product_of, reduction_of
+from polystage.analysis.reductions import reduction_of
 from polystage.analysis.selection import NotSelectableError, Selection, Slot
 from polystage.analysis.tiling import extra_slots, selection_of
 from polystage.analysis.values import check_arguments
 from polystage.dialects import affine, npu
 from polystage.dialects.npu import scalars
 from polystage.machine import Machine, of_module
-from polystage.passes._contraction import write_contraction
+from polystage.passes._contraction import Accumulators, copy_to_result, write_contraction
 from polystage.passes._emission import (
     Emitter,
     Part,
@@ -26,10 +27,13 @@ from polystage.passes._emission import (
     fit,
     foreign_operations,
 )
+from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_in, implementation_of
 from polystage.passes._layouts import Physical, physical_arrays, physical_nests
+from polystage.passes._load_function import erase_unused
 from polystage.passes._on_chip_moves import write_on_chip
 from polystage.passes._staging import KIND
-from polystage.pipeline import Pass, PassContext
+from polystage.passes.allocate import limits_of, packs
+from polystage.pipeline import Pass, PassContext, option
 
 
 @dataclass(frozen=True)
@@ -62,31 +66,50 @@ class LowerToNpu(Pass):
     Statistics:
         transfers: transfers lowered, on chip or to and from DRAM
         nests: point nests lowered
+        epilogues: those of them that take the result of a contraction from PSUM
     """
+
+    strategy: str = option(
+        "psum",
+        choices=("sbuf", "psum"),
+        help="psum: elementwise nests take results of contractions from PSUM; sbuf: results are copied first",
+    )
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Lower every marked nest of the function."""
         machine = of_module(op)
+        original = main_function(op).clone().operation if self.strategy == "psum" else None
+        counts = self._lower(main_function(op), machine, ctx, epilogues=self.strategy == "psum")
         function = main_function(op)
+        if original is not None and not ctx.failed and not packs(function, limits_of(machine)):
+            original.clone(ip=ir.InsertionPoint(function))
+            function.erase()
+            counts = self._lower(main_function(op), machine, ctx, epilogues=False)
+        for name, count in counts.items():
+            ctx.statistic(name, count)
+
+    def _lower(self, function: ir.Operation, machine: Machine, ctx: PassContext, *, epilogues: bool) -> Counter[str]:
         check_arguments(function)
         body = function.regions[0].blocks[0]
         physical = physical_arrays(body, machine)
-        self._block(body, (), Target(machine, physical), ctx)
-        if not ctx.failed:
-            for array in physical:
-                ir.OpResult(array).owner.erase()
-        for constant in [o.operation for o in function.regions[0].blocks[0].operations]:
-            if constant.name == "arith.constant" and not any(True for _ in constant.result.uses):
-                constant.erase()
-        if not ctx.failed:
-            for foreign in foreign_operations(function.regions[0].blocks[0]):
-                ctx.error(
-                    foreign, f"'{foreign.name}' is not part of an npu program; run lower-to-affine and stage first"
-                )
+        target = Target(machine, physical, epilogues, Counter())
+        self._block(body, (), target, ctx)
+        if ctx.failed:
+            return target.counts
+        for array in physical:
+            ir.OpResult(array).owner.erase()
+        erase_unused(body)
+        for foreign in foreign_operations(function.regions[0].blocks[0]):
+            ctx.error(foreign, f"'{foreign.name}' is not part of an npu program; run lower-to-affine and stage first")
+        return target.counts
 
     def _block(self, block: ir.Block, ivs: Sequence[ir.Value], target: "Target", ctx: PassContext) -> None:
+        plan = finished_in(block, ivs, target.physical, target.machine, epilogues=target.epilogues)
         for op in [each.operation for each in block.operations]:
             if op.name != "affine.for":
+                continue
+            if op in plan.elsewhere:
+                target.counts["nests"] += 1
                 continue
             if KIND not in op.attributes:
                 body = op.regions[0].blocks[0]
@@ -94,27 +117,38 @@ class LowerToNpu(Pass):
                 continue
             try:
                 with ir.InsertionPoint(op), op.location:
-                    statistic = lower_nest(op, ivs, target)
+                    statistic = lower_nest(op, ivs, target, plan.finished.get(op))
             except (NotANestError, NotLinearError, NotSelectableError) as problem:
                 ctx.error(op, f"no instruction covers this nest: {problem}")
                 continue
             except MalformedImplementationError as problem:
                 ctx.error(op, str(problem))
                 continue
-            ctx.statistic(statistic, 1)
+            target.counts[statistic] += 1
+            op.erase()
+        for op in plan.elsewhere if not ctx.failed else ():
             op.erase()
 
 
 @dataclass(frozen=True)
 class Target:
-    """The machine, and the physical array of every array with a layout."""
+    """The machine, the physical array of every array with a layout, whether epilogues read PSUM, the statistics."""
 
     machine: Machine
     physical: Physical
+    epilogues: bool
+    counts: Counter[str]
 
 
-def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target) -> str:
-    """Write the instructions of one marked nest before it; returns the statistic that it adds to."""
+def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target, finished: Finished | None) -> str:
+    """Write the instructions of one marked nest before it; returns the statistic that it adds to.
+
+    ``finished`` is the contraction that is written here, if one finds zeros in its result.
+    """
+    if finished is not None:
+        _finished(finished, target)
+        target.counts["epilogues"] += finished.epilogue is not None
+        return "nests"
     nest = read_nest(op, ivs)
     kind = op.attributes[KIND]
     if kind == ir.StringAttr.get("transfer"):
@@ -131,20 +165,6 @@ def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target) -> str
     return "nests"
 
 
-def implementation_of(nest: Nest) -> Implementation:
-    """The implementation that a point nest carries; MalformedImplementationError where it does not run the nest."""
-    if ATTRIBUTE not in nest.op.attributes:
-        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks and stage first")
-    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
-    reduction = reduction_of(nest)
-    product = None if reduction is None else product_of(nest, reduction)
-    missing = {"reduce": reduction is None, "contraction": product is None}.get(chosen.kind, False)
-    loops = [loop for loop in (chosen.lane, chosen.rows) if loop is not None]
-    if missing or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
-        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
-    return chosen
-
-
 def _compute(nest: Nest, implementation: Implementation, machine: Machine) -> None:
     match implementation.kind:
         case "contraction":
@@ -153,6 +173,20 @@ def _compute(nest: Nest, implementation: Implementation, machine: Machine) -> No
             _reduce(nest, implementation, machine)
         case _:
             _elementwise(nest, implementation, machine)
+
+
+def _finished(plan: Finished, target: Target) -> None:
+    """A contraction whose sums are copied, or used by its epilogue."""
+    machine = target.machine
+    if plan.epilogue is None:
+        for piece in plan.pieces:
+            write_contraction(*piece, machine, copy_to_result)
+    for pair in plan.pairs:
+
+        def drain(emitter: Emitter, psum: Accumulators, pair: Paired = pair) -> None:
+            _elementwise(*epilogue_on(pair, emitter, psum), machine)
+
+        write_contraction(*pair.contraction, machine, drain)
 
 
 def _ends(nest: Nest) -> tuple[Access, Access]:

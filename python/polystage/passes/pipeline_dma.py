@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.alloc import Infeasible, Problem, Solver, solve
 from polystage.analysis.nests import main_function
 from polystage.machine import of_module
 from polystage.passes._dma_proof import prove
@@ -13,12 +12,10 @@ from polystage.passes._pipeline_blocks import read_block
 from polystage.passes._pipeline_loops import LoopPlan, plan_loops
 from polystage.passes._pipeline_rewrite import rewrite
 from polystage.passes._pipeline_schedule import Bounds, schedule, write
-from polystage.passes.allocate import Limits, lifetimes, limits_of
+from polystage.passes.allocate import Limits, limits_of, packs
 from polystage.pipeline import Pass, PassContext, option
 
 _FILLED = (1.0, 3 / 4, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
-
-_SOLVER = Solver(blame=False)  # finds what that of allocate finds
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class PipelineDma(Pass):
             function = main_function(op)
             with op.context, ir.Location.unknown():
                 statistics = self._overlap(function.regions[0].blocks[0], limits["sbuf"], filled)
-            if _packs(function, limits):
+            if packs(function, limits):
                 for name, count in statistics.items():
                     ctx.statistic(name, count)
                 return
@@ -97,14 +94,3 @@ class PipelineDma(Pass):
         moved = schedule(block, reader, Bounds(limit, self.lookahead))
         write(block, reader)
         return {"moved": moved, "loops": len(plans)}
-
-
-def _packs(function: ir.Operation, limits: dict[str, Limits]) -> bool:
-    """Whether `allocate` will find addresses for all buffers."""
-    lives = list(lifetimes(function))
-    for memory, limit in limits.items():
-        buffers = [live.buffer(str(k), limit) for k, live in enumerate(lives) if live.memory == memory]
-        crowded = sum(buffer.size for buffer in buffers) > limit.capacity
-        if crowded and isinstance(solve(Problem(limit.capacity, tuple(buffers)), _SOLVER), Infeasible):
-            return False
-    return True

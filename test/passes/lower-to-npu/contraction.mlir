@@ -1,4 +1,4 @@
-// Products of all steps are added in one PSUM group, which is then added to the result tile.
+// The first step starts the sums in PSUM, the others are added, and all of it is then added to the result tile.
 // RUN: polystage-opt --set-target=name=tiny --lower-to-npu --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
@@ -6,10 +6,11 @@
 // CHECK: %[[W:.*]] = memref.alloc() {polystage.name = "w"}
 // CHECK: %[[Y:.*]] = memref.alloc() {polystage.name = "y"}
 // CHECK: %[[P:.*]] = memref.alloc() {{.*}} : memref<4x6xf32, #npu.psum>
-// CHECK-NEXT: "npu.memset"(%[[P]])
-// CHECK-NEXT: affine.for %[[B:.*]] = 0 to 3 {
+// CHECK-NEXT: "npu.matmul"(%[[P]], %[[W]], %[[X]]) {accumulate = false,
+// CHECK-SAME: maps = [affine_map<(d0, d1, d2) -> (d1, d2)>, affine_map<(d0, d1, d2) -> (d0, 0, d1)>, affine_map<(d0, d1, d2) -> (d0, 0, d2)>]
+// CHECK-NEXT: affine.for %[[B:.*]] = 0 to 2 {
 // CHECK-NEXT: "npu.matmul"(%[[P]], %[[W]], %[[X]], %[[B]]) {accumulate = true,
-// CHECK-SAME: maps = [affine_map<(d0, d1, d2)[s0] -> (d1, d2)>, affine_map<(d0, d1, d2)[s0] -> (d0, s0, d1)>, affine_map<(d0, d1, d2)[s0] -> (d0, s0, d2)>]
+// CHECK-SAME: maps = [affine_map<(d0, d1, d2)[s0] -> (d1, d2)>, affine_map<(d0, d1, d2)[s0] -> (d0, s0 + 1, d1)>, affine_map<(d0, d1, d2)[s0] -> (d0, s0 + 1, d2)>]
 // CHECK-SAME: sizes = array<i64: 8, 4, 6>
 // CHECK-NEXT: }
 // CHECK-NEXT: "npu.tensor_tensor"(%[[Y]], %[[Y]], %[[P]])

@@ -1,0 +1,332 @@
+"""Which point nests run on the accumulators of a contraction, and how (all of it for ``lower-to-npu``).
+
+A result that is filled with zeros before its one contraction need not be filled: the finished sums are copied. Where
+one elementwise nest is all that reads the result, it takes its elements from PSUM, tile by tile, and the result is
+never made::
+
+    fill t = 0                          per tile of PSUM:
+    t[m, n] += w[k, m] * x[k, n]   -->    psum = w * x
+    y[m, n] = relu(t[m, n] + b[m])        y = relu(psum + b)
+
+The contraction then runs where the elementwise nest, its *epilogue*, was. All of them have to be point nests of one
+block; a contraction over a part of the sums, in a loop over the others, is not among them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from torch_mlir import ir
+
+from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, NotANestError, NotLinearError, with_forms
+from polystage.analysis.reductions import product_of, reduction_of
+from polystage.analysis.selection import NotSelectableError
+from polystage.dialects import npu
+from polystage.machine import Machine
+from polystage.passes._contraction import Accumulators
+from polystage.passes._emission import Emitter, Part
+from polystage.passes._layouts import Physical, plain_parts
+from polystage.passes._load_function import inner_operations
+from polystage.passes._staging import KIND
+
+Pieces = Sequence[tuple[Nest, Implementation]]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One physical piece of a contraction and the piece of its epilogue that reads what it stores.
+
+    ``loops`` gives, for each loop of the epilogue's piece, the loop of the contraction's that it is; None where it has
+    one iteration.
+    """
+
+    contraction: tuple[Nest, Implementation]
+    epilogue: tuple[Nest, Implementation]
+    loops: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A contraction that finds zeros in its result, as ``pieces`` on physical arrays, each of which sums up all of what
+    it stores; ``pairs`` are those pieces with those of the ``epilogue``.
+    """
+
+    contraction: ir.Operation
+    pieces: Pieces
+    epilogue: ir.Operation | None = None
+    pairs: tuple[Paired, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """``finished`` contractions by the operation in whose place they are written; nests that are written ``elsewhere``,
+    and fills that nobody needs.
+    """
+
+    finished: Mapping[ir.Operation, Finished]
+    elsewhere: frozenset[ir.Operation]
+
+
+# ---- policy and legality
+
+
+def finished_in(
+    block: ir.Block,
+    ivs: Sequence[ir.Value],
+    physical: Physical,
+    machine: Machine,
+    *,
+    epilogues: bool,
+) -> Schedule:
+    """The contractions of a block that find zeros, with their epilogues if those are asked for."""
+    view = _View(block, ivs)
+    found: dict[ir.Operation, Finished] = {}
+    filled: dict[ir.Operation, int] = {}
+    taken = set[ir.Operation]()
+    for op in reversed(view.ops):
+        nest = view.nests.get(op)
+        implementation = None if nest is None else _chosen(nest)
+        if nest is None or implementation is None or implementation.kind != "contraction":
+            continue
+        fill, pieces = view.fill_of(op, nest), _pieces(nest, implementation, physical, machine)
+        if fill is None or pieces is None or sum(_elements(piece) for piece, _ in pieces) != _elements(nest):
+            continue
+        filled[fill] = filled.get(fill, 0) + _elements(nest)
+        plan = Finished(op, pieces)
+        epilogue = view.epilogue_of(op, nest) if epilogues else None
+        if epilogue is not None and epilogue not in taken:
+            other = view.nests[epilogue]
+            pairs = _paired(pieces, other, physical, machine)
+            if pairs is not None:
+                taken.add(epilogue)
+                plan = replace(plan, epilogue=epilogue, pairs=pairs)
+        found[plan.epilogue or op] = plan
+    gone = {fill for fill, elements in filled.items() if elements == _elements(view.nests[fill])}
+    return Schedule(found, frozenset({*gone, *(each.contraction for each in found.values() if each.epilogue)}))
+
+
+def implementation_of(nest: Nest) -> Implementation:
+    """The implementation that a point nest carries; MalformedImplementationError where it does not run the nest."""
+    if ATTRIBUTE not in nest.op.attributes:
+        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks and stage first")
+    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
+    reduction = reduction_of(nest)
+    product = None if reduction is None else product_of(nest, reduction)
+    missing = {"reduce": reduction is None, "contraction": product is None}.get(chosen.kind, False)
+    loops = [loop for loop in (chosen.lane, chosen.rows) if loop is not None]
+    if missing or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
+        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
+    return chosen
+
+
+def _chosen(nest: Nest) -> Implementation | None:
+    """The same, None where it is malformed."""
+    try:
+        return implementation_of(nest)
+    except MalformedImplementationError:
+        return None
+
+
+class _View:
+    """The operations of a block, what they touch, and those that are point nests as values."""
+
+    def __init__(self, block: ir.Block, ivs: Sequence[ir.Value]) -> None:
+        self.block, self.ivs = block, ivs
+        self.ops = [each.operation for each in block.operations]
+        self.place = {op: k for k, op in enumerate(self.ops)}
+        self.nests: dict[ir.Operation, Nest] = {}
+        compute = ir.StringAttr.get("compute")
+        for op in self.ops:
+            if op.name == "affine.for" and KIND in op.attributes and op.attributes[KIND] == compute:
+                try:
+                    self.nests[op] = read_nest(op, ivs)
+                except (NotANestError, NotLinearError):
+                    continue
+
+    def near(self, array: ir.Value) -> tuple[list[ir.Operation], bool]:
+        """The operations of the block that touch an array, in order, and whether those are all."""
+        found = [self.holder(use.owner.operation) for use in array.uses]
+        own = dict.fromkeys(op for op in found if op is not None)
+        return sorted(own, key=self.place.__getitem__), all(op is not None for op in found)
+
+    def holder(self, op: ir.Operation) -> ir.Operation | None:
+        """The operation of the block that is ``op`` or has it inside."""
+        outer: ir.Operation | None = op
+        while outer is not None and outer not in self.place:
+            outer = outer.parent.operation if outer.parent is not None else None
+        return outer
+
+    def fill_of(self, op: ir.Operation, nest: Nest) -> ir.Operation | None:
+        """The nest that filled with zeros what a contraction adds to, if nothing came between."""
+        target = nest.store.access
+        near, _ = self.near(target.array)
+        for before in reversed([each for each in near if self.place[each] < self.place[op]]):
+            other = self.nests.get(before)
+            if other is None:
+                return None
+            if other.store.array == target.array and not other.store.indirect and not other.loads:
+                value = other.nodes[other.store.value]
+                if _within(_box(target, nest), _box(other.store.access, other)):
+                    return before if isinstance(value, Constant) and value.value == 0 else None
+            if not all(_apart(_box(target, nest), _box(each, other)) for each in _touched(other, target.array)):
+                return None
+        return None
+
+    def epilogue_of(self, op: ir.Operation, nest: Nest) -> ir.Operation | None:
+        """The elementwise nest that alone reads what a contraction stores, if the contraction may run there."""
+        target = nest.store.access
+        users, all_of_them = self.near(target.array)
+        if not all_of_them or npu.memory_of(target.array.type) != "sbuf":
+            return None
+        box = _box(target, nest)
+        readers: list[ir.Operation] = []
+        for user in users:
+            other = self.nests.get(user)
+            if other is None:
+                return None
+            if self.place[user] > self.place[op] and not all(
+                _apart(box, _box(each, other)) for each in _touched(other, target.array)
+            ):
+                readers.append(user)
+        if len(readers) != 1:
+            return None
+        other = self.nests[readers[0]]
+        loads = {access for access in other.loads if access.array == target.array}
+        if other.store.array == target.array or len(loads) != 1 or other.reduced or other.store.indirect:
+            return None
+        return readers[0] if self.may_sink(op, nest, readers[0]) else None
+
+    def may_sink(self, op: ir.Operation, nest: Nest, to: ir.Operation) -> bool:
+        """Whether nothing from ``op`` to ``to``, itself included, writes what the contraction reads."""
+        reads = {access.array for access in nest.loads if access.array != nest.store.array}
+        between = self.ops[self.place[op] + 1 : self.place[to] + 1]
+        return not any(array in reads for each in between for array in _written(each))
+
+
+def _written(op: ir.Operation) -> Iterator[ir.Value]:
+    for each in (op, *inner_operations(op)):
+        if each.name in ("affine.store", "memref.store"):
+            yield each.operands[1]
+
+
+def _touched(nest: Nest, array: ir.Value) -> Iterator[Access]:
+    stored = [] if nest.store.indirect else [nest.store.access]
+    return (access for access in (*nest.loads, *stored) if access.array == array)
+
+
+Box = tuple[tuple[int, int, tuple[int, ...]], ...]
+"""Per index of an array: least and greatest value, and what loops around add to both."""
+
+
+def _box(access: Access, nest: Nest) -> Box:
+    return tuple((*index.span(nest.extents), index.symbols) for index in access.indices)
+
+
+def _apart(a: Box, b: Box) -> bool:
+    return any(x[2] == y[2] and (x[1] < y[0] or y[1] < x[0]) for x, y in zip(a, b, strict=True))
+
+
+def _within(a: Box, b: Box) -> bool:
+    return all(x[2] == y[2] and y[0] <= x[0] and x[1] <= y[1] for x, y in zip(a, b, strict=True))
+
+
+def _elements(nest: Nest) -> int:
+    return prod(nest.extents[loop] for loop in nest.parallel)
+
+
+def _pieces(nest: Nest, implementation: Implementation, physical: Physical, machine: Machine) -> Pieces | None:
+    """A nest on physical arrays; None where a piece of it runs in loops of the nest or no instruction takes it."""
+    try:
+        return plain_parts(nest, implementation, physical, machine)
+    except (NotLinearError, NotSelectableError):
+        return None
+
+
+def _paired(mine: Pieces, other: Nest, physical: Physical, machine: Machine) -> tuple[Paired, ...] | None:
+    """The pieces of a contraction, each with that of the nest that reads its result; None where they do not match."""
+    epilogue = _chosen(other)
+    if epilogue is None or epilogue.kind != "elementwise":
+        return None
+    theirs = _pieces(other, epilogue, physical, machine)
+    if theirs is None or len(mine) != len(theirs):
+        return None
+    found: list[Paired] = []
+    for each in theirs:
+        pairs = [Paired(one, each, loops) for one in mine if (loops := _same(one, each)) is not None]
+        if len(pairs) != 1:
+            return None
+        found.append(pairs[0])
+    return tuple(found)
+
+
+def _same(one: tuple[Nest, Implementation], other: tuple[Nest, Implementation]) -> tuple[int | None, ...] | None:
+    """For each loop of an epilogue's piece the loop of the contraction's along which it goes; None where none does."""
+    (nest, implementation), (reader, epilogue) = one, other
+    (loaded,) = {access for access in reader.loads if access.array == nest.store.array}
+    loops: dict[int, int] = {}
+    for mine, theirs in zip(nest.store.access.indices, loaded.indices, strict=True):
+        if (mine.const, _symbols(mine, nest)) != (theirs.const, _symbols(theirs, reader)):
+            return None
+        a = [(k, f) for k, f in enumerate(mine.dims) if f and nest.extents[k] > 1]
+        b = [(k, f) for k, f in enumerate(theirs.dims) if f and reader.extents[k] > 1]
+        if not a and not b:
+            continue
+        if len(a) != 1 or len(b) != 1 or a[0][1] != 1 or b[0][1] != 1:
+            return None
+        if nest.extents[a[0][0]] != reader.extents[b[0][0]]:
+            return None
+        loops[b[0][0]] = a[0][0]
+    open_ = [k for k, extent in enumerate(reader.extents) if extent > 1]
+    rows = implementation.rows if implementation.rows is not None and nest.extents[implementation.rows] > 1 else None
+    lane = epilogue.lane if epilogue.lane is not None and reader.extents[epilogue.lane] > 1 else None
+    if sorted(loops) != open_ or len(set(loops.values())) != len(loops) or (lane is None) != (rows is None):
+        return None
+    if lane is not None and loops[lane] != rows:
+        return None
+    return tuple(loops.get(k) for k in range(len(reader.extents)))
+
+
+def _symbols(form: Linear, nest: Nest) -> dict[ir.Value, int]:
+    return {value: factor for value, factor in zip(nest.symbols, form.symbols, strict=False) if factor}
+
+
+# ---- mechanism
+
+
+def epilogue_on(pair: Paired, emitter: Emitter, psum: Accumulators) -> tuple[Nest, Implementation]:
+    """The iterations of an epilogue that a finished tile is for, as a nest that reads the tile."""
+    nest, implementation = pair.epilogue
+    target = pair.contraction[0].store.array
+    parts = [Part(0, 1) if loop is None else emitter.parts[loop] for loop in pair.loops]
+    kept = [k for k, part in enumerate(parts) if part.size > 1]
+    symbols = tuple(dict.fromkeys([*nest.symbols, *emitter.symbols()]))
+    place = {value: k for k, value in enumerate(symbols)}
+
+    def form(old: Linear) -> Linear:
+        const, factors = old.const, [*old.symbols, *([0] * (len(symbols) - len(old.symbols)))]
+        for factor, part in zip(old.dims, parts, strict=True):
+            const += factor * part.start
+            if part.iv is not None:
+                factors[place[part.iv]] += factor * part.step
+        return Linear(const, tuple(old.dims[k] for k in kept) or (0,), tuple(factors))
+
+    extents = tuple(parts[k].size for k in kept) or (1,)
+    moved = with_forms(nest, extents, symbols, form)
+    zero = Linear(0, (0,) * len(extents), (0,) * len(symbols))
+
+    def along(loop: int | None) -> Linear:
+        own = next((at for at, k in enumerate(kept) if loop is not None and pair.loops[k] == loop), None)
+        return zero if own is None else replace(zero, dims=tuple(int(k == own) for k in range(len(extents))))
+
+    turn = zero
+    if psum.turn is not None:
+        turn = replace(zero, symbols=tuple(int(value == psum.turn) for value in symbols))
+    tile = psum.access(along(pair.contraction[1].rows), [along(loop) for loop, _ in psum.columns], turn)
+    nodes = tuple(
+        replace(node, access=tile) if isinstance(node, Load) and node.access.array == target else node
+        for node in moved.nodes
+    )
+    lane = next((at for at, k in enumerate(kept) if k == implementation.lane), None)
+    return replace(moved, nodes=nodes), replace(implementation, lane=lane)
