@@ -5,7 +5,8 @@ itself, or the next nests run as a group under shared tile loops; what they make
 chip where there is room, nearest next use first; what stands in the way of a segment leaves, farthest next use first.
 The cost is DRAM bytes. A beam of states is kept at each position.
 
-The first pass takes every nest by itself; groups are searched only if that moves more than it must.
+The first pass takes every nest by itself. If that moves more than it must, the second one takes groups of any length
+that begin and end where little lives across, and the third one all short groups where intermediates still move.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from polystage.passes._plan import Plan, Segment, State
 from polystage.passes._plan_residents import plan_that_led_to
 from polystage.passes._program import Program
 from polystage.passes._schedule import Step
+from polystage.passes._waists import waists
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Planner:
     program: Program
     capacity: int
     effort: Effort
-    hot: tuple[int, int] = (0, 0)
+    hot: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         program = self.program
+        self.waists = waists(program.arrays.values(), program.starts, len(program.steps))
         self.arrays, self.steps, self.touches, self.needs = (
             program.arrays, program.steps, program.touches, program.needs,
         )  # fmt: skip
@@ -59,23 +62,27 @@ class Planner:
         alone = self.search(Effort(1, 1))
         if (alone is not None and alone.cost <= self.program.compulsory) or self.effort.longest == 1:
             return None if alone is None else plan_that_led_to(alone, self.program)
-        self.hot = self.crowded(alone)
-        together = self.search(self.effort)
-        best = min([state for state in (alone, together) if state is not None], key=lambda s: s.cost, default=None)
+        best = self.least(alone, self.search(self.effort))
+        self.hot = frozenset(self.crowded(best))
+        if self.hot:
+            best = self.least(best, self.search(self.effort))
         return None if best is None else plan_that_led_to(best, self.program)
 
-    def crowded(self, alone: State | None) -> tuple[int, int]:
-        """From where to where nests by themselves move intermediates, with the nests before that a group may take."""
-        moving = list[int]()
-        state = alone
+    def least(self, *states: State | None) -> State | None:
+        """The state of least cost."""
+        return min([state for state in states if state is not None], key=lambda state: state.cost, default=None)
+
+    def crowded(self, state: State | None) -> Iterator[int]:
+        """Nests of segments that move intermediates, with the nests before that a group may take."""
+        if state is None:
+            yield from range(len(self.steps))
         while state is not None and state.before is not None:
-            k = state.before.position
-            arguments = sum(self.arrays[v].bytes for v in self.touches[k] if self.arrays[v].kind != "intermediate")
+            first, last = state.before.position, state.position - 1
+            touched = {value for k in range(first, last + 1) for value in self.touches[k]}
+            arguments = sum(self.arrays[v].bytes for v in touched if self.arrays[v].kind != "intermediate")
             if state.cost - state.before.cost > arguments:
-                moving.append(k)
+                yield from range(max(0, first - 2 * self.effort.longest), last + 1)
             state = state.before
-        reach = 2 * self.effort.longest
-        return (0, len(self.steps)) if alone is None else (min(moving, default=0) - reach, max(moving, default=0))
 
     def search(self, effort: Effort) -> State | None:
         count = len(self.steps)
@@ -98,16 +105,8 @@ class Planner:
             yield alone
         if effort.longest == 1:
             return
-        if not self.groups.starts_unit(k) or not self.hot[0] <= k <= self.hot[1]:
-            return
         misses = 0
-        count = int(bool(self.steps[k].nest.loads))
-        for last in range(k + 1, len(self.steps)):
-            if not self.steps[last].nest.loads:
-                continue
-            count += 1
-            if count > effort.longest:
-                return
+        for last in self.lasts(k, effort):
             groups = [
                 after for each in self.groups.candidates(k, last) if (after := self.run_group(state, each)) is not None
             ]
@@ -115,6 +114,18 @@ class Planner:
             misses = 0 if groups else misses + 1
             if misses > MAX_MISSES:
                 return
+
+    def lasts(self, k: int, effort: Effort) -> Iterator[int]:
+        """Where groups may end that begin at ``k``: anywhere near where it is crowded, and from waist to waist."""
+        if not self.groups.starts_unit(k) or not (k in self.hot or k in self.waists):
+            return
+        count = int(bool(self.steps[k].nest.loads))
+        for last in range(k + 1, len(self.steps)):
+            if self.steps[last].nest.loads:
+                count += 1
+                near = k in self.hot and count <= effort.longest
+                if near or (k in self.waists and last + 1 in self.waists):
+                    yield last
 
     def run_single(self, state: State, k: int) -> State | None:
         """The nest by itself."""

@@ -51,6 +51,11 @@ class Program:
         """DRAM bytes of arguments, each once."""
         return sum(array.bytes for array in self.arrays.values() if array.kind != "intermediate")
 
+    @cached_property
+    def starts(self) -> list[int]:
+        """Positions where the nest before is more than an initialisation of what follows."""
+        return [k for k in range(len(self.steps)) if k == 0 or self.steps[k - 1].nest.loads]
+
     def _arrays(self) -> Iterator[tuple[ir.Value, Array]]:
         for value, uses in self.uses.uses.items():
             op, type_ = producer(value), ir.MemRefType(value.type)
