@@ -3,6 +3,7 @@
 Nothing here depends on tile sizes or on the group that a nest is in, so a planner makes it once for each nest.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -177,6 +178,13 @@ class Box:
         counts = extent(self.loops[self.slides])
         later = int(counts[:, 1:].max()) if counts.shape[1] > 1 else 0
         return -int(-counts[:, 0].max() // later) - 1 if later else 0
+
+    def extents(self, sweeps: int, steps: int) -> Counter[tuple[int, ...]]:
+        """Trip counts of the boxes that are executed, and how often each of them is."""
+        shape = (1 if self.level == Level.BEFORE else sweeps, steps if self.level == Level.STEP else 1)
+        active = np.broadcast_to(True if self.active is None else self.active, shape)
+        sizes = [np.broadcast_to(extent(interval), shape)[active].tolist() for interval in self.loops]
+        return Counter(row for row in zip(*sizes, strict=True) if min(row) > 0)
 
 
 @dataclass(frozen=True)

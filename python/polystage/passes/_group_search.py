@@ -14,6 +14,7 @@ from polystage.analysis.sweeps import Memory
 from polystage.machine import Machine
 from polystage.passes._groups import Arrays, Outline, candidate
 from polystage.passes._schedule import Step
+from polystage.passes._streams import Streams
 
 MAX_STEPS = 256  # of a tile loop while plans are searched
 MAX_GAP = 3  # beginnings in a row with which two loops do not go, after which earlier ones are not tried
@@ -46,6 +47,7 @@ class GroupSearch:
 
     def __post_init__(self) -> None:
         self.signatures = [signature(step.nest) for step in self.steps]
+        self.streams = Streams(self.steps, self.machine, self.needs)
 
     def candidates(self, first: int, last: int) -> list[Outline]:
         """Groups of these nests with the tiles worth trying."""
@@ -88,9 +90,10 @@ class GroupSearch:
             del self.memories[gone]
         memory = self.memories.setdefault(last, Memory())
         each = candidate(self.uses, first, last, tiles, frozenset(), memory)
-        if isinstance(each, Refused) or each.sweep.repeated or self.demand(each.outline) > self.capacity:
+        if isinstance(each, Refused) or each.sweep.repeated:
             return None
-        return each.outline
+        outline = self.streams.outline(each)
+        return outline if self.demand(outline) <= self.capacity else None
 
     def tiles(self, last: int) -> Iterator[tuple[Tile, ...]]:
         """The smallest tiles of one loop, for loops worth it; they grow when the plan is written."""
@@ -144,8 +147,8 @@ class GroupSearch:
     def demand(self, each: Outline) -> int:
         """Most bytes per lane that a group takes at one time with everything in windows."""
         return max(
-            self.needs[k] + sum(live.bytes_per_lane for live in each.lives if live.first <= k <= live.last)
-            for k in range(each.first, each.last + 1)
+            need + sum(live.bytes_per_lane for live in each.lives if live.first <= k <= live.last)
+            for k, need in enumerate(each.needs, each.first)
         )
 
 

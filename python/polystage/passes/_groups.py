@@ -32,6 +32,8 @@ class Outline:
     """Nests ``first`` to ``last`` of the schedule under shared tile loops: what they take and move.
 
     ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there.
+    Arrays that are ``streamed`` have no window: tiles of a nest bring them. ``needs`` are the bytes per lane that the
+    tiles of each nest take at least, so that what is streamed moves once.
     """
 
     first: int
@@ -40,6 +42,8 @@ class Outline:
     lives: tuple[Live, ...]
     moved: Mapping[ir.Value, int]
     stored: Mapping[ir.Value, int]
+    needs: tuple[int, ...] = ()
+    streamed: frozenset[ir.Value] = frozenset()
 
     @property
     def dram_bytes(self) -> int:
@@ -53,7 +57,8 @@ class Outline:
             Live(arrays[live.array], live.bytes_per_lane, live.first + shift, live.last + shift) for live in self.lives
         )
         moved, stored = ({arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored))
-        return Outline(first, self.last + shift, self.tiles, lives, moved, stored)
+        streamed = frozenset(arrays[array] for array in self.streamed)
+        return Outline(first, self.last + shift, self.tiles, lives, moved, stored, self.needs, streamed)
 
 
 @dataclass(frozen=True)
@@ -128,10 +133,10 @@ def candidate(
     first: int,
     last: int,
     tiles: Sequence[Tile],
-    on_chip: frozenset[ir.Value],
+    in_place: frozenset[ir.Value],
     memory: Memory | None = None,
 ) -> Candidate | Refused:
-    """The group with these tiles; arrays ``on_chip`` are used where they are."""
+    """The group with these tiles; arrays ``in_place`` have no windows and are used where they are."""
     alignment = arrays.machine.alignment
     group = arrays.group(first, last)
     swept = sweep(group, tiles, memory)
@@ -140,7 +145,7 @@ def candidate(
     windows: dict[ir.Value, Held] = {}
     lives, moved, stored = list[Live](), dict[ir.Value, int](), dict[ir.Value, int]()
     for array, window in swept.windows.items():
-        if array in on_chip or array in group.indirect:
+        if array in in_place or array in group.indirect:
             continue
         size, layout = arrays.lie(array, first, last)
         each = held(window, layout)

@@ -17,7 +17,7 @@ from polystage.dialects import npu
 from polystage.machine import Machine
 from polystage.passes._group_emission import GroupPlan, GroupWriter
 from polystage.passes._group_search import larger_tiles
-from polystage.passes._groups import Arrays, Candidate, candidate, rooms
+from polystage.passes._groups import Arrays, Candidate, Outline, candidate, rooms
 from polystage.passes._placing import moves_only, place, write_transfer
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._schedule import Box, Step, hull, written
@@ -111,18 +111,26 @@ class PlanWriter:
         if segment.first not in self.groups:
             assert segment.group is not None
             *outer, tile = segment.group.tiles
-            planned = segment.group.moved
             step = self.steps[segment.last]
             for size in [*larger_tiles(step, tile.loop, self.machine), tile.size]:
-                tiles = (*outer, Tile(tile.loop, size))
-                found = candidate(self.arrays, segment.first, segment.last, tiles, self.on_chip)
-                if isinstance(found, Refused):
-                    continue
-                moves_more = any(moved > planned.get(array, 0) for array, moved in found.outline.moved.items())
-                if size == tile.size or (self.fits(found) and not moves_more):
+                found = self.with_windows(segment.group, (*outer, Tile(tile.loop, size)), last=size == tile.size)
+                if found is not None:
                     self.groups[segment.first] = found
                     break
         return self.groups[segment.first]
+
+    def with_windows(self, planned: Outline, tiles: Sequence[Tile], *, last: bool) -> Candidate | None:
+        """The group with these tiles if it fits, if need be without windows for what is streamed; the last one does."""
+        streamed = planned.streamed - self.on_chip
+        for gone in dict.fromkeys((frozenset[ir.Value](), streamed)):
+            found = candidate(self.arrays, planned.first, planned.last, tiles, self.on_chip | gone)
+            if isinstance(found, Refused):
+                continue
+            moves_more = any(moved > planned.moved.get(array, 0) for array, moved in found.outline.moved.items())
+            found = replace(found, outline=replace(found.outline, needs=planned.needs, streamed=streamed))
+            if (last and gone == streamed) or (self.fits(found) and not moves_more):
+                return found
+        return None
 
     def given(self, group: Candidate) -> Iterator[tuple[ir.Value, Box]]:
         """What nests before a group wrote of the intermediates and results that it loads."""
@@ -156,7 +164,8 @@ class PlanWriter:
             tiling = tiling_of(step.nest, step.implementation, self.machine, placed)
             least = smallest(tiling)
             whole = [1 if loop in tiling.single else size for loop, size in enumerate(group.sweep.extents(number))]
-            yield tiling.demand(least), tiling.demand(list(map(max, least, whole))), room
+            need = max(tiling.demand(least), outline.needs[number])
+            yield need, max(need, tiling.demand(list(map(max, least, whole)))), room
 
     def group_rooms(self, group: Candidate) -> Iterator[int]:
         """Room for the tiles of each nest of a group: what there is, but no more than its whole box takes."""

@@ -171,13 +171,13 @@ class Planner:
         if any(group.moved[v] and v not in state.on_chip and not self.program.solid(v, first) for v in lives):
             return None
         need = {
-            k: self.needs[k]
+            k: least
             + sum(
                 live.bytes_per_lane
                 for value, live in lives.items()
                 if value not in state.on_chip and live.first <= k <= live.last
             )
-            for k in span
+            for k, least in zip(span, group.needs, strict=True)
         }
         on_chip, dirty, cost, stores = self.make_room(state, first, last, need, frozenset(lives))
         if on_chip is None:
@@ -278,5 +278,8 @@ def packing(plan: Plan, program: Program) -> Problem:
             for k, live in enumerate(lives)
             if live.array not in on_chip
         ]
-    buffers += [Buffer(f"t.{k}", k, k + 1, need, alignment) for k, need in enumerate(program.needs)]
+    needs = list(program.needs)
+    for group in [segment.group for segment in plan.segments if segment.group is not None]:
+        needs[group.first : group.last + 1] = group.needs
+    buffers += [Buffer(f"t.{k}", k, k + 1, need, alignment) for k, need in enumerate(needs)]
     return Problem(program.machine.usable_bytes_per_lane, tuple(buffers))

@@ -8,14 +8,14 @@ from math import ceil, prod
 from torch_mlir import ir
 
 from polystage.analysis.nests import signature
-from polystage.analysis.tiling import NestTiling, depth_of, tiling_of
+from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._groups import Arrays
 from polystage.passes._plan import Array
 from polystage.passes._schedule import Box, Step, hull, layout_of, written
-from polystage.passes._tile_sizes import Choice, choose, smallest
+from polystage.passes._tile_sizes import Choice, choose, dram_bytes, smallest
 
 
 @dataclass
@@ -145,16 +145,3 @@ def _elements(step: Step) -> int:
 
 def _volume(box: Box) -> int:
     return prod(high - low + 1 for low, high in box)
-
-
-def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:
-    """Bytes that the transfers of a nest's tiles move in DRAM."""
-    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
-    total = 0
-    for buffer in tiling.buffers:
-        if buffer.access.array in on_chip:
-            continue
-        times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
-        moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
-        total += times * (buffer.loaded + buffer.stored) * moved
-    return total

@@ -7,10 +7,13 @@ the cost function for a nest that does not fit, one for a nest that does.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
+
+from torch_mlir import ir
 
 from polystage.analysis.costs import nest_ns
-from polystage.analysis.tiling import NestTiling
+from polystage.analysis.tiling import NestTiling, depth_of
+from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 
 MAX_EXCHANGES = 64  # bound on improvement steps, far above what nests of the zoo take
@@ -159,3 +162,16 @@ def orders(tiling: NestTiling) -> Iterator[tuple[int, ...]]:
         (*(d for d in parallel if d in loops), *(d for d in parallel if d not in loops), *sequential, *reduced)
         for loops in held
     )
+
+
+def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:
+    """Bytes that the transfers of a nest's tiles move in DRAM."""
+    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
+    total = 0
+    for buffer in tiling.buffers:
+        if buffer.access.array in on_chip:
+            continue
+        times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
+        moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
+        total += times * (buffer.loaded + buffer.stored) * moved
+    return total
