@@ -4,9 +4,21 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from polystage.passes._banks_problem import ANY, IN_DRAM, Array, Assignment, Choice, Item, Move, Problem, Region
+from polystage.passes._banks_problem import (
+    ANY,
+    IN_DRAM,
+    REPLICATED,
+    Array,
+    Assignment,
+    Choice,
+    Item,
+    Move,
+    Problem,
+    Region,
+)
 
-LAYOUTS = (-1, 0, 1)
+LAYOUTS = (REPLICATED, -1, 0, 1)
+OWN = 2  # copies of its own that a nest may want of each region
 
 
 @st.composite
@@ -16,12 +28,13 @@ def problems(draw: st.DrawFn) -> Problem:
     arrays = tuple(
         Array(f"t{k}", homes, tuple(draw(times) / 10 for _ in homes))
         for k in range(draw(st.integers(1, 4)))
-        for homes in [draw(st.sampled_from([(IN_DRAM,), (0,), (0, 1), LAYOUTS, (-1, 1)]))]
+        for homes in [draw(st.sampled_from([(IN_DRAM,), (0,), (0, 1), LAYOUTS, (-1, 1), (-1, REPLICATED)]))]
     )
     regions: list[Region] = []
     for array in [*range(len(arrays)), *draw(st.lists(st.integers(0, len(arrays) - 1), max_size=4))]:
         moves = {
             home: {wanted: Move(draw(times), 4, 2) for wanted in LAYOUTS if wanted != home}
+            | {wanted: Move(draw(times), 32) for wanted in own_copies(len(regions)) if home != REPLICATED}
             for home in arrays[array].homes
         }
         regions.append(Region(array, moves))
@@ -29,10 +42,16 @@ def problems(draw: st.DrawFn) -> Problem:
     return Problem(arrays, tuple(regions), items)
 
 
+def own_copies(region: int) -> range:
+    """The numbers of copies that nests make for themselves of what is not on every lane."""
+    last = REPLICATED - 1 - OWN * region
+    return range(last, last - OWN, -1)
+
+
 @st.composite
 def _items(draw: st.DrawFn, regions: int) -> Item:
     slots = tuple(draw(st.lists(st.integers(0, regions - 1), min_size=1, max_size=3)))
-    wants = st.tuples(*(st.sampled_from((ANY, *LAYOUTS)) for _ in slots))
+    wants = st.tuples(*(st.sampled_from((ANY, *LAYOUTS, *own_copies(region))) for region in slots))
     engines = st.sampled_from(("matrix", "vector"))
     choices = tuple(
         Choice(float(draw(st.integers(0, 30))), draw(wants), draw(engines)) for _ in range(draw(st.integers(1, 3)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch_mlir import ir
 
@@ -12,27 +13,44 @@ _NUMBERS = ("objective_ns", "bound_ns", "gap", "engine_ns", "lane_utilisation")
 _COUNTS = ("relayouts", "relayout_bytes", "dram_bytes")
 _ONE_LANE = -1
 
+Place = int | Literal["replicated"] | None
+"""The array dimension across the lanes; None keeps an array in one lane, "replicated" has it on every lane."""
+
+
+def place_text(place: Place) -> str:
+    """A place as a key: a dimension, "-1" for one lane, or "replicated"."""
+    return str(_ONE_LANE if place is None else place)
+
+
+def place_of(text: str) -> Place:
+    """Inverse of ``place_text``."""
+    if text == "replicated":
+        return "replicated"
+    return None if int(text) == _ONE_LANE else int(text)
+
 
 @dataclass(frozen=True)
 class Home:
-    """The layout of one array: the dimension across the lanes, None for one lane.
+    """The layout of one array.
 
-    ``asked`` has a line for each access; ``alternatives`` are the ns that another layout (a dimension as text, "-1" for
-    one lane) would add, with the nests around the array choosing again.
+    ``asked`` has a line for each access; ``alternatives`` are the ns that another layout (as ``place_text``) would add,
+    with the nests around the array choosing again.
     """
 
     name: str
-    layout: int | None
+    layout: Place
     asked: tuple[str, ...]
     alternatives: Mapping[str, float]
 
     def to_attribute(self) -> ir.DictAttr:
-        """As ``{name = "t12", layout = 1 : i64, asked = [...], alternatives = {...}}``."""
+        """As ``{name = "t12", layout = 1 : i64, asked = [...], alternatives = {...}}``; layout = "replicated"."""
         f64, i64 = ir.F64Type.get(), ir.IntegerType.get_signless(64)
         others: dict[str, ir.Attribute] = {name: ir.FloatAttr.get(f64, ns) for name, ns in self.alternatives.items()}
         entries: dict[str, ir.Attribute] = {
             "name": ir.StringAttr.get(self.name),
-            "layout": ir.IntegerAttr.get(i64, _ONE_LANE if self.layout is None else self.layout),
+            "layout": ir.StringAttr.get(self.layout)
+            if isinstance(self.layout, str)
+            else ir.IntegerAttr.get(i64, _ONE_LANE if self.layout is None else self.layout),
             "asked": ir.ArrayAttr.get([ir.StringAttr.get(text) for text in self.asked]),
             "alternatives": ir.DictAttr.get(others),
         }
@@ -42,10 +60,11 @@ class Home:
     def from_attribute(cls, attribute: ir.Attribute) -> "Home":
         """Inverse of ``to_attribute``."""
         given = _entries(attribute)
-        layout = ir.IntegerAttr(given["layout"]).value
+        layout = given["layout"]
+        text = layout.value if isinstance(layout, ir.StringAttr) else str(ir.IntegerAttr(layout).value)
         return cls(
             ir.StringAttr(given["name"]).value,
-            None if layout == _ONE_LANE else layout,
+            place_of(text),
             tuple(ir.StringAttr(text).value for text in ir.ArrayAttr(given["asked"])),
             {name: ir.FloatAttr(ns).value for name, ns in _entries(given["alternatives"]).items()},
         )

@@ -10,6 +10,7 @@ from torch_mlir import ir
 
 ATTRIBUTE = "npu.implementation"
 KINDS = ("elementwise", "fold", "reduce", "contraction", "relayout")
+REPLICABLE = ("elementwise", "reduce")
 
 
 class MalformedImplementationError(Exception):
@@ -26,6 +27,8 @@ class Implementation:
     by a product with ones on the matrix engine.
     ``contraction``: ``lane`` is the contracted loop, on the lanes of both operands; ``rows`` the loop of the stationary
     operand that becomes the lanes of the result (None: one row); ``stationary`` says which factor stays (0 or 1).
+    ``replicated``: the result is computed on every lane alike, for readers that need all of it on each of their lanes:
+    an elementwise nest without lane loop runs on all lanes, a sum across lanes is a product with a square of ones.
     ``relayout``: a copy that only changes the layout, by a transfer and not by an engine.
     """
 
@@ -33,6 +36,7 @@ class Implementation:
     lane: int | None
     rows: int | None = None
     stationary: int = 0
+    replicated: bool = False
 
     def to_attribute(self) -> ir.DictAttr:
         """As ``{kind = "contraction", lane = 3 : i64, ...}``."""
@@ -44,6 +48,8 @@ class Implementation:
             entries["stationary"] = ir.IntegerAttr.get(i64, self.stationary)
             if self.rows is not None:
                 entries["rows"] = ir.IntegerAttr.get(i64, self.rows)
+        if self.replicated:
+            entries["replicated"] = ir.UnitAttr.get()
         return ir.DictAttr.get(entries)
 
     @classmethod
@@ -55,6 +61,11 @@ class Implementation:
         kind = entries.pop("kind", None)
         if not isinstance(kind, ir.StringAttr) or kind.value not in KINDS:
             raise MalformedImplementationError(f"{ATTRIBUTE} needs kind = one of {', '.join(KINDS)}")
+        replicated = entries.pop("replicated", None)
+        if replicated is not None and (kind.value not in REPLICABLE or not isinstance(replicated, ir.UnitAttr)):
+            raise MalformedImplementationError(
+                f"{ATTRIBUTE} may be replicated, without a value, where kind is {' or '.join(REPLICABLE)}"
+            )
         numbers: dict[str, int] = {}
         for key, value in entries.items():
             if key not in ("lane", "rows", "stationary") or not isinstance(value, ir.IntegerAttr) or value.value < 0:
@@ -62,7 +73,13 @@ class Implementation:
                     f"{ATTRIBUTE} has kind, and as numbers lane, rows, stationary; not {key} = {value}"
                 )
             numbers[key] = value.value
-        return cls(kind.value, numbers.get("lane"), numbers.get("rows"), numbers.get("stationary", 0))
+        return cls(
+            kind.value,
+            numbers.get("lane"),
+            numbers.get("rows"),
+            numbers.get("stationary", 0),
+            replicated is not None,
+        )
 
 
 RELAYOUT = Implementation("relayout", None)

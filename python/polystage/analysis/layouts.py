@@ -1,9 +1,12 @@
 """How an array lies in lanes: the layout map of its memref type.
 
-A *layout* spreads one dimension of an array over the lanes in blocks, or keeps the array in one lane. It is the memref
-type's own affine layout map, whose first result is the lane::
+A *layout* spreads one dimension of an array over the lanes in blocks, keeps the array in one lane, or holds a copy of
+it on every lane. It is the memref type's own affine layout map, whose first result is the lane::
 
     memref<1x256x14x14xf32, affine_map<(n, c, h, w) -> (c mod 128, c floordiv 128, n, h, w)>>
+
+A constant lane is the one that holds the array, 0; a negative one, ``-n``, stands for each of the first n lanes: the
+array is *replicated*. Only on chip: in DRAM it is there once.
 
 Wherever the array is, it lies in that order: on chip (``#npu.sbuf``) the first result is the lane and the others are
 row-major inside it; in DRAM all of them are row-major, so that what one lane holds is one run of bytes. The identity is
@@ -29,16 +32,24 @@ class UnknownLayoutError(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """``dim`` is the array dimension across the lanes in blocks of ``block`` lanes; None keeps all in one lane."""
+    """``dim`` is the array dimension across the lanes in blocks of ``block`` lanes.
+
+    None keeps all in one lane, or with a ``block`` on each of so many lanes.
+    """
 
     dim: int | None
     block: int = 0
+
+    @property
+    def replicated(self) -> bool:
+        """Whether every lane holds all of the array."""
+        return self.dim is None and self.block > 0
 
     def affine_map(self, shape: Sequence[int]) -> ir.AffineMap:
         """The layout map for an array of that shape: lane, block of lanes where there are several, then the rest."""
         dims: list[ir.AffineExpr] = [ir.AffineExpr.get_dim(k) for k in range(len(shape))]
         if self.dim is None:
-            return ir.AffineMap.get(len(shape), 0, [ir.AffineExpr.get_constant(0), *dims])
+            return ir.AffineMap.get(len(shape), 0, [ir.AffineExpr.get_constant(-self.block), *dims])
         lane, free = dims[self.dim], dims[: self.dim] + dims[self.dim + 1 :]
         if shape[self.dim] <= self.block:
             return ir.AffineMap.get(len(shape), 0, [lane, *free])
@@ -48,7 +59,7 @@ class Layout:
     def physical_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Shape of the physical array, lanes first; a ragged last block is padded."""
         if self.dim is None:
-            return (1, *shape)
+            return (max(1, self.block), *shape)
         extent, free = shape[self.dim], (*shape[: self.dim], *shape[self.dim + 1 :])
         if extent <= self.block:
             return (extent, *free)
@@ -58,13 +69,14 @@ class Layout:
     def of(cls, type_: ir.MemRefType, lanes: int) -> "Layout":
         """The layout that a type carries on a machine with so many lanes; UnknownLayoutError where it has none such."""
         access, shape = type_.affine_map, type_.shape
-        if not shape:
+        if not shape and not access.results:
             return cls(None)
-        for dim in (None, *range(len(shape))):
-            for block in (lanes, *_blocks(access)):
-                layout = cls(dim, 0 if dim is None else block)
-                if layout.affine_map(shape) == access:
-                    return layout
+        constant = access.results[0] if isinstance(access.results[0], ir.AffineConstantExpr) else None
+        copies = [] if constant is None else [cls(None, max(0, -ir.AffineConstantExpr(constant).value))]
+        spread = [cls(dim, block) for dim in range(len(shape)) for block in (lanes, *_blocks(access))]
+        for layout in (*copies, *spread):
+            if layout.affine_map(shape) == access:
+                return layout
         raise UnknownLayoutError(f"layout {access} does not spread one dimension over the lanes")
 
     def of_type(self, type_: ir.MemRefType, *, on_chip: bool) -> ir.MemRefType:
@@ -88,7 +100,10 @@ def is_direct(
     """Whether instructions can use the access in place when ``loop`` (of that extent) is to be on its lanes.
 
     ``others`` are loops that lie across the lanes of other operands: they must not move this one from lane to lane.
+    What every lane holds is read on any of them.
     """
+    if layout.replicated:
+        return loop not in access.support
     if layout.dim is None:
         return loop is None
     index = access.indices[layout.dim]

@@ -49,7 +49,8 @@ class TileBuffer:
 
     ``loops`` are those whose tile position changes the contents, or in a recurrence what other iterations see of them.
     ``lane`` is the loop across its lanes, or None for one lane; ``replicated``: the element does not depend on the
-    lane loop, every lane holds a copy. ``loaded``/``stored``: it is filled before use, written back after.
+    lane loop, every lane holds a copy; ``lanes`` do where there is no lane loop. ``loaded``/``stored``: it is filled
+    before use, written back after.
     """
 
     access: Access
@@ -60,6 +61,7 @@ class TileBuffer:
     free: tuple[FreeDim, ...]
     loaded: bool
     stored: bool
+    lanes: int = 1
 
     @property
     def blocked(self) -> bool:
@@ -80,7 +82,7 @@ class TileBuffer:
 
     def elements(self, sizes: Sequence[int], blocks: Mapping[int, int]) -> int:
         """Elements that one transfer of the buffer moves."""
-        lanes = sizes[self.lane] if self.lane is not None else 1
+        lanes = sizes[self.lane] if self.lane is not None else self.lanes
         return lanes * _elements(self.free, sizes)
 
 
@@ -209,8 +211,13 @@ def tiling_of(
 ) -> NestTiling:
     """Everything about staging a nest that does not depend on tile sizes; NotSelectableError where it cannot be run.
 
-    ``placed`` are arrays on chip besides those whose types say so.
+    ``placed`` are arrays on chip besides those whose types say so. The nest is replicated only where its result is in
+    place on every lane; otherwise one lane computes it.
     """
+    if implementation.replicated and not in_place(
+        nest, implementation, nest.store.access, machine, placed, result=True
+    ):
+        implementation = replace(implementation, replicated=False)
     blocks: dict[int, int] = {}
     if implementation.lane is not None:
         contracts = implementation.kind == "contraction"
@@ -271,10 +278,16 @@ def in_place(
     layout = placed.get(access.array)
     if layout is None and memory_of(type_) == "dram":
         return False
+    layout = layout or Layout.of(type_, machine.lanes)
     lane = lane_of_result(nest, implementation) if result else implementation.lane
+    if lane is None and (result or implementation.replicated):
+        # every lane of a replicated nest reads what it holds itself, and only such a nest writes to every lane
+        if layout.replicated != implementation.replicated:
+            return False
+        return layout.replicated or is_direct(access, None, 1, layout, machine)
     extent = 1 if lane is None else nest.extents[lane]
     others = [loop for loop in (implementation.lane, implementation.rows) if loop is not None]
-    return is_direct(access, lane, extent, layout or Layout.of(type_, machine.lanes), machine, others=others)
+    return is_direct(access, lane, extent, layout, machine, others=others)
 
 
 def _buffers(nest: Nest, implementation: Implementation, machine: Machine, placed: Placed) -> Iterator[TileBuffer]:
@@ -287,14 +300,18 @@ def _buffers(nest: Nest, implementation: Implementation, machine: Machine, place
         if isinstance(node, Load) and node.access != stored and node.access not in seen:
             seen.add(node.access)
             if not in_place(nest, implementation, node.access, machine, placed, result=False):
-                yield _buffer(nest, node.access, implementation.lane, loaded=True)
+                on_all = implementation.replicated and implementation.lane is None
+                lanes = machine.lanes if on_all else 1
+                yield _buffer(nest, node.access, implementation.lane, loaded=True, lanes=lanes)
     if stored is not None and not in_place(nest, implementation, stored, machine, placed, result=True):
         yield _buffer(nest, stored, lane_of_result(nest, implementation), loaded=accumulates, stored=True)
 
 
-def _buffer(nest: Nest, access: Access, lane: int | None, *, loaded: bool = False, stored: bool = False) -> TileBuffer:
+def _buffer(
+    nest: Nest, access: Access, lane: int | None, *, loaded: bool = False, stored: bool = False, lanes: int = 1
+) -> TileBuffer:
     element = ir.MemRefType(access.array.type).element_type
-    replicated = lane is not None and lane not in access.support
+    replicated = lanes > 1 if lane is None else lane not in access.support
     by_loop, by_index = tuple(_dims_by_loop(access, lane)), tuple(_dims_by_index(access, lane))
     free = by_index
     # what is written back are the elements that the nest stores, and no gap between them
@@ -303,7 +320,7 @@ def _buffer(nest: Nest, access: Access, lane: int | None, *, loaded: bool = Fals
     loops = access.support
     if access.array == nest.store.array and recurrence(nest):
         loops |= sequential(nest)
-    return TileBuffer(access, loops, element, lane, replicated, free, loaded, stored)
+    return TileBuffer(access, loops, element, lane, replicated, free, loaded, stored, lanes)
 
 
 def _dims_by_index(access: Access, lane: int | None) -> Iterator[FreeDim]:
@@ -328,7 +345,7 @@ def selection_of(nest: Nest, implementation: Implementation, costs: EngineCosts)
     """The instructions of the nest's body; None for a contraction, which is one ``matmul``."""
     if implementation.kind == "contraction":
         return None
-    free = frozenset(range(len(nest.extents))) - {implementation.lane}
+    free = frozenset(range(len(nest.extents))) - {implementation.lane, implementation.rows}
     if implementation.kind == "reduce":
         reduction = reduction_of(nest)
         assert reduction is not None
@@ -347,9 +364,9 @@ def extra_slots(nest: Nest, implementation: Implementation, selection: Selection
     slots = selection.slots
     if implementation.kind == "reduce":
         f32 = ir.F32Type.get()
-        kept = frozenset(d for d in nest.parallel if d != implementation.lane)
+        kept = frozenset(d for d in nest.parallel if d not in (implementation.lane, implementation.rows))
         type_ = nest.nodes[nest.store.value].type
         slots += (Slot(f32 if is_float(type_) else type_, kept),)
-        if implementation.lane in nest.reduced:
+        if implementation.lane in nest.reduced or implementation.replicated:
             slots += (Slot(f32, frozenset()),)
     return slots

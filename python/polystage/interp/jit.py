@@ -110,6 +110,9 @@ def _mark_restrict(module: ir.Module) -> None:
 def _strip_placement(module: ir.Module) -> None:
     """Physical layouts through normalize-memrefs, then every buffer into the default memory space."""
     values = [value for op in _walk(module.operation) for value in op.results]
+    for value in values:
+        if isinstance(value.type, ir.MemRefType) and _is_replicated(value.type):
+            value.set_type(ir.MemRefType.get(value.type.shape, value.type.element_type, None, value.type.memory_space))
     if not any(isinstance(value.type, ir.MemRefType) and _is_placed(value.type) for value in values):
         return
     PassManager.parse("builtin.module(normalize-memrefs)").run(module.operation)
@@ -123,6 +126,12 @@ def _strip_placement(module: ir.Module) -> None:
 def _is_placed(kind: ir.MemRefType) -> bool:
     identity = ir.AffineMap.get_identity(kind.rank)
     return kind.memory_space is not None or kind.affine_map != identity
+
+
+def _is_replicated(kind: ir.MemRefType) -> bool:
+    """Whether every lane holds it, which a lane below zero stands for: one copy of it is enough here."""
+    lane = kind.affine_map.results[0] if kind.affine_map.results else None
+    return isinstance(lane, ir.AffineConstantExpr) and ir.AffineConstantExpr(lane).value < 0
 
 
 def _empty(kind: ir.MemRefType) -> Array:

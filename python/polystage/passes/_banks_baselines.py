@@ -6,7 +6,7 @@ one its first reader wants. Ties are broken by the order of the choices: outermo
 
 from collections.abc import Callable, Mapping
 
-from polystage.passes._banks_problem import ANY, Assignment, Problem
+from polystage.passes._banks_problem import REPLICATED, Assignment, Problem, fixes_home
 from polystage.passes._banks_state import State
 
 
@@ -74,7 +74,7 @@ def _take(state: State, item: int, choice: int, *, every: bool = False) -> None:
     state.choose(item, choice)
     nest = state.problem.items[item]
     for slot, (region, wanted) in enumerate(zip(nest.slots, nest.choices[choice].wants, strict=True)):
-        if wanted != ANY and (every or slot == nest.written):
+        if fixes_home(wanted) and (every or slot == nest.written):
             state.settle(state.problem.regions[region].array, wanted)
 
 
@@ -94,11 +94,16 @@ def _push(state: State, source: int) -> None:
 
 
 def _forced(state: State, item: int) -> int | None:
-    """The only choice of a nest that moves nothing, None if there is none or several."""
-    if state.problem.items[item].follows:
+    """The only choice of a nest that moves nothing, None if there is none or several.
+
+    Choices that differ only in whether the result is in one lane or on every lane count as one, the first.
+    """
+    nest = state.problem.items[item]
+    if nest.follows:
         return None
     still = [k for k in _same_engine(state.problem, item) if not state.relayout_bytes(item, k)]
-    return still[0] if len(still) == 1 else None
+    plain = [k for k in still if nest.written is None or nest.choices[k].wants[nest.written] != REPLICATED]
+    return still[0] if len(plain or still) == 1 else None
 
 
 def _finished(state: State) -> Assignment:
@@ -108,7 +113,7 @@ def _finished(state: State) -> Assignment:
         choice = state.choices[item]
         if choice is not None:
             for region, wanted in zip(nest.slots, nest.choices[choice].wants, strict=True):
-                if wanted != ANY:
+                if fixes_home(wanted):
                     state.settle(problem.regions[region].array, wanted)
     for item in range(len(problem.items)):
         if state.choices[item] is None:

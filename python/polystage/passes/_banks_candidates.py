@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from polystage.analysis.costs import engine_ns, factor_accesses, nest_ns
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.nests import Nest
+from polystage.analysis.nests import Gather, Nest
 from polystage.analysis.reductions import Product, product_of, reduction_of, sequential
 from polystage.analysis.tiling import tiling_of
 from polystage.machine import Machine
@@ -35,7 +35,10 @@ def takes(machine: Machine, nest: Nest, implementation: Implementation) -> bool:
     if implementation.kind == "contraction":
         (element,) = {str(nest.nodes[node].type) for node in _factors(nest)}
         return element in machine.matrix.cycle_factor
-    return implementation.lane not in nest.reduced or "f32" in machine.matrix.cycle_factor
+    if implementation.lane not in nest.reduced:
+        return True
+    rows = machine.lanes if implementation.replicated else 1
+    return "f32" in machine.matrix.cycle_factor and rows <= min(machine.matrix.columns, machine.psum.lanes)
 
 
 def _factors(nest: Nest) -> tuple[int, ...]:
@@ -46,11 +49,13 @@ def _factors(nest: Nest) -> tuple[int, ...]:
 
 
 def candidates(nest: Nest) -> Iterator[Implementation]:
-    """All implementations that are legal for the nest, outermost lane loop first, one lane last."""
+    """All implementations that are legal for the nest, outermost lane loop first, one lane and every lane last."""
     lanes = [*(d for d in sorted(nest.parallel - sequential(nest)) if nest.extents[d] > 1), None]
     reduction = reduction_of(nest)
     if not nest.reduced:
         yield from (Implementation("elementwise", lane) for lane in lanes)
+        if not nest.self_loads and not nest.store.indirect and not any(isinstance(each, Gather) for each in nest.nodes):
+            yield Implementation("elementwise", None, replicated=True)
         return
     yield from (Implementation("fold", lane) for lane in lanes)
     if reduction is None:
@@ -58,6 +63,7 @@ def candidates(nest: Nest) -> Iterator[Implementation]:
     yield from (Implementation("reduce", lane) for lane in lanes)
     if reduction.combine == "arith.addf":
         yield from (Implementation("reduce", lane) for lane in nest.reduced)
+        yield from (Implementation("reduce", lane, replicated=True) for lane in nest.reduced)
     if (product := product_of(nest, reduction)) is not None:
         yield from _contractions(nest, product)
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from polystage.analysis.banks import Banks, Home
+from polystage.analysis.banks import Banks, Home, Place, place_text
 from polystage.analysis.costs import engine_ns
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Nest
 from polystage.machine import Machine
 from polystage.passes._banks_descent import around_ns, rehomed
 from polystage.passes._banks_graph import Graph
-from polystage.passes._banks_problem import ANY, IN_DRAM, ONE_LANE, Summary
+from polystage.passes._banks_problem import ANY, IN_DRAM, ONE_LANE, REPLICATED, Summary, is_own
 from polystage.passes._banks_solve import Solution
 from polystage.passes._banks_state import State
 
@@ -57,8 +57,12 @@ def _homes(graph: Graph, solution: Solution) -> list[Home]:
         home = array.homes[solution.assignment.homes[number]]
         if home != IN_DRAM:
             others = _alternatives(state, number, array.homes, home)
-            listed.append(Home(array.name, None if home == ONE_LANE else home, _asked(graph, solution, number), others))
+            listed.append(Home(array.name, _place(home), _asked(graph, solution, number), others))
     return listed
+
+
+def _place(home: int) -> Place:
+    return {ONE_LANE: None, REPLICATED: "replicated"}.get(home, home)
 
 
 def _asked(graph: Graph, solution: Solution, array: int) -> tuple[str, ...]:
@@ -68,7 +72,11 @@ def _asked(graph: Graph, solution: Solution, array: int) -> tuple[str, ...]:
         choice = solution.assignment.choices[item]
         wanted = graph.problem.items[item].choices[choice].wants[slot]
         verb = "writes" if graph.slots[item][slot].stored else "reads"
-        place = {ANY: "through a copy of its own", ONE_LANE: "in one lane"}.get(wanted, f"along dimension {wanted}")
+        if is_own(wanted):
+            here = graph.problem.arrays[array].homes[solution.assignment.homes[array]] == REPLICATED
+            wanted = REPLICATED if here else ANY
+        named = {ANY: "through a copy of its own", ONE_LANE: "in one lane", REPLICATED: "on every lane"}
+        place = named.get(wanted, f"along dimension {wanted}")
         texts.append(f"{graph.names[item]} ({graph.implementations[item][choice].kind}) {verb} {place}")
     return tuple(texts)
 
@@ -77,4 +85,4 @@ def _alternatives(state: State, array: int, homes: Sequence[int], home: int) -> 
     """By other home, the ns it would add with the nests around it choosing again."""
     now = around_ns(state, array)
     others = [(position, other) for position, other in enumerate(homes) if other != home]
-    return {str(other): rehomed(state, array, position).ns - now for position, other in others}
+    return {place_text(_place(other)): rehomed(state, array, position).ns - now for position, other in others}

@@ -4,6 +4,9 @@ What an access wants follows from the loop that the implementation puts on its l
 dimension of the array, one element an iteration, from legal start lanes, the access wants this dimension across the
 lanes. Every other access is served by a private copy whose cost belongs to the choice.
 
+What every lane of an implementation reads in full is in place where every lane holds the array; otherwise the nest
+copies it for itself.
+
 Arrays that are given (arguments, constants) lie in DRAM: wanting them in a layout is a load, for parameters at full
 bandwidth (they are packed freely when the model is loaded), else by the descriptors of its runs. A relayout on chip and
 a copy for every lane go through the matrix engine where that is faster than a transfer. All that is read after the last
@@ -26,12 +29,27 @@ from polystage.analysis.values import array_name, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._banks_candidates import choose, legal
-from polystage.passes._banks_problem import ANY, IN_DRAM, ONE_LANE, Array, Choice, Item, Move, Problem, Region
+from polystage.passes._banks_problem import (
+    ANY,
+    IN_DRAM,
+    ONE_LANE,
+    REPLICATED,
+    Array,
+    Choice,
+    Item,
+    Move,
+    Problem,
+    Region,
+    fixes_home,
+    is_own,
+)
+from polystage.passes._banks_replicas import Numbers, OwnCopies, fits_every_lane, useful
 from polystage.passes._banks_slots import (
     Slot,
     footprint,
     hull_of,
     is_given,
+    is_on_every_lane,
     is_packed,
     loads_only,
     private_copy,
@@ -112,15 +130,19 @@ class _Builder:
         self.slots = [tuple(slots_of(nest)) for nest in nests]
         self.arrays = list(dict.fromkeys(slot.access.array for slots in self.slots for slot in slots))
         self.number = {array: k for k, array in enumerate(self.arrays)}
+        self.most: dict[tuple[ir.MemRefType, int, bool, bool], float] = {}
+        self.own_copies = OwnCopies(machine, price)
         self.packed = {array for array in self.arrays if is_given(array) and is_packed(array)}
 
     def graph(self) -> Graph:
-        items, implementations = list[Item](), list[tuple[Implementation, ...]]()
-        for name, nest, slots in zip(self.names, self.nests, self.slots, strict=True):
-            item, chosen = self._item(nest, slots, self.pins.implementations.get(name))
-            items.append(item)
-            implementations.append(chosen)
+        named = zip(self.names, self.nests, self.slots, strict=True)
+        options = useful(
+            [self._item(nest, slots, self.pins.implementations.get(name)) for name, nest, slots in named],
+            {k for k, array in enumerate(self.arrays) if fits_every_lane(size_of(array), self.machine)},
+        )
+        items, implementations = [item for item, _ in options], [each for _, each in options]
         arrays = tuple(self._array(array, items) for array in self.arrays)
+        items = [self.own_copies.settled(item, arrays) for item in items]
         items, regions = self._regions(items, arrays)
         problem = Problem(arrays, regions, tuple(items))
         return Graph(
@@ -132,11 +154,12 @@ class _Builder:
     ) -> tuple[Item, tuple[Implementation, ...]]:
         """The nest with the numbers of its arrays for regions, for now."""
         options = self._options(nest) if pin is None else _pinned(nest, pin, self.machine)
+        known: Numbers = {}
         choices = [
-            self._choice(nest, slots, each, ns)
+            self._choice(nest, slots, each, ns, known)
             for each, ns in zip(options.implementations, options.engine_ns, strict=True)
         ]
-        kept = self._kept(slots, choices, options.implementations.index(options.favourite))
+        kept = self._kept(slots, choices, options)
         own = [k for k, slot in enumerate(slots) if slot.stored and not is_given(slot.access.array)]
         reduction = reduction_of(nest)
         contracts = reduction is not None and product_of(nest, reduction) is not None
@@ -159,20 +182,28 @@ class _Builder:
             self.options[key] = _Options(implementations, choose(nest, self.machine), times)
         return self.options[key]
 
-    def _choice(self, nest: Nest, slots: Sequence[Slot], chosen: Implementation, ns: float) -> Choice:
+    def _choice(
+        self,
+        nest: Nest,
+        slots: Sequence[Slot],
+        chosen: Implementation,
+        ns: float,
+        known: Numbers,
+    ) -> Choice:
         if loads_only(nest, slots):
             run = run_of(hull_of([slots[0].access], [nest]), slots[0].type.shape)
             run *= element_bytes(slots[0].type.element_type)
             return Choice(move_ns(footprint(slots[0], nest), run, self.machine), (ANY,) * len(slots))
         wants, copies, copied, dram = list[int](), 0, 0, 0
-        lanes = [each for each in (chosen.lane, chosen.rows) if each is not None]
         for slot in slots:
             loop = lane_of_result(nest, chosen) if slot.stored else chosen.lane
-            wanted = wanted_layout(slot, loop, lanes, nest, self.machine)
+            wanted = wanted_layout(slot, chosen, nest, self.machine)
             given = is_given(slot.access.array)
-            if wanted == ANY:
+            if is_on_every_lane(slot, chosen) and not given:
+                wanted = self.own_copies.number(slot, chosen.lane, nest, known)
+            elif wanted == ANY:
                 size, run = private_copy(slot, loop, nest, self.machine)
-                ns += slot.passes * self._copy_ns(slot, loop, nest, size, run)
+                ns += slot.passes * move_ns(size, run, self.machine)
                 if given:
                     dram += slot.passes * (size - footprint(slot, nest))
                 else:
@@ -185,27 +216,41 @@ class _Builder:
         engine = "matrix" if chosen.kind == "contraction" else "vector"
         return Choice(ns, tuple(wants), engine, copies, copied, dram)
 
-    def _copy_ns(self, slot: Slot, loop: int | None, nest: Nest, size: int, run: int) -> float:
-        """Time of a private copy: by DMA, or what every lane needs and is on chip by products with a one."""
-        ns = move_ns(size, run, self.machine)
-        if loop is None or loop in slot.access.support or is_given(slot.access.array):
-            return ns
-        element = slot.type.element_type
-        lanes = min(nest.extents[loop], self.machine.lanes)
-        return min(ns, broadcast_ns(size // lanes // element_bytes(element), element, self.machine))
+    def _kept(self, slots: Sequence[Slot], choices: Sequence[Choice], options: _Options) -> list[int]:
+        """The choices but those that cost more than another one with all its relayouts.
 
-    def _kept(self, slots: Sequence[Slot], choices: Sequence[Choice], favourite: int) -> list[int]:
-        """The choices but those that cost more than another one with all its relayouts; the favourite stays."""
-        worst = [
-            sum(
-                slot.passes * self._move(slot.type, slot.type.shape, ANY, max(0, slot.type.rank - 1)).ns
-                for slot, wanted in zip(slots, choice.wants, strict=True)
-                if wanted != ANY
-            )
-            for choice in choices
-        ]
+        The favourite stays, and what is replicated: it saves its readers copies.
+        """
+        worst = [sum(map(self._most_ns, slots, choice.wants)) for choice in choices]
         bound = min(choice.ns + extra for choice, extra in zip(choices, worst, strict=True))
-        return [k for k, choice in enumerate(choices) if choice.ns <= bound or k == favourite]
+        return [
+            k
+            for k, (choice, each) in enumerate(zip(choices, options.implementations, strict=True))
+            if choice.ns <= bound or each.replicated or each == options.favourite
+        ]
+
+    def _most_ns(self, slot: Slot, wanted: int) -> float:
+        """No less than any move of what a slot accesses, wherever the array lies, into the layout wanted."""
+        if wanted == ANY:
+            return 0.0
+        if is_own(wanted):
+            return self.own_copies.numbered[wanted].from_lanes.ns
+        key = (slot.type, wanted, slot.access.array in self.packed, is_given(slot.access.array))
+        if key not in self.most:
+            self.most[key] = self._most_of(slot, wanted)
+        return slot.passes * self.most[key] + ELSEWHERE
+
+    def _most_of(self, slot: Slot, wanted: int) -> float:
+        shape, element = slot.type.shape, slot.type.element_type
+        if is_given(slot.access.array):
+            return self._move(slot.type, shape, ANY, max(0, slot.type.rank - 1), array=slot.access.array).ns
+        size = prod(shape) * element_bytes(element)
+        by_dma, moves = move_ns(size, element_bytes(element), self.machine), list[float]()
+        for home in (ONE_LANE, *range(slot.type.rank)):
+            lanes, rows = (1 if dim < 0 else shape[dim] for dim in (home, wanted))
+            if home != wanted:
+                moves.append(exchange_ns(lanes, rows, prod(shape) // (lanes * rows), element, self.machine))
+        return min(by_dma, max(moves, default=by_dma)) + self.price * size
 
     def _array(self, array: ir.Value, items: Sequence[Item]) -> Array:
         name, type_ = array_name(array), ir.MemRefType(array.type)
@@ -218,11 +263,11 @@ class _Builder:
             for slot, numbered in enumerate(item.slots)
             if numbered == number
             for choice in item.choices
-            if (wanted := choice.wants[slot]) != ANY
+            if fixes_home(wanted := choice.wants[slot])
         }
-        size = prod(type_.shape) * element_bytes(type_.element_type)
-        fitting = [home for home in homes if home != ONE_LANE or size <= self.machine.usable_bytes_per_lane]
-        listed = sorted(fitting) or [largest_dim(type_.shape)]
+        size = size_of(array)
+        fitting = [home for home in homes if home >= 0 or size <= self.machine.usable_bytes_per_lane]
+        listed = sorted(fitting, key=lambda home: (home == REPLICATED, home)) or [largest_dim(type_.shape)]
         if name in self.pins.layouts:
             listed = [self._pinned_home(array, self.pins.layouts[name], size)]
         return Array(name, tuple(listed), tuple(self._waste(type_, home) for home in listed))
@@ -233,9 +278,10 @@ class _Builder:
         if home >= rank:
             raise UnmetPinError(owner, f"layout of '{array_name(array)}' is pinned to dimension {home} of {rank}")
         most = self.machine.usable_bytes_per_lane
-        if home == ONE_LANE and size > most:
+        if home < 0 and size > most:
+            where = "one lane" if home == ONE_LANE else "every lane"
             raise UnmetPinError(
-                owner, f"'{array_name(array)}' is pinned to one lane and takes {size:,} bytes, a lane has {most:,}"
+                owner, f"'{array_name(array)}' is pinned to {where} and takes {size:,} bytes, a lane has {most:,}"
             )
         return home
 
@@ -294,7 +340,10 @@ class _Builder:
                 [self.slots[number][slot].access for number, slot in readers], [self.nests[n] for n, _ in readers]
             )
             for home in moves:
-                if home != wanted:
+                if is_own(wanted):
+                    if home != REPLICATED:
+                        moves[home][wanted] = self.own_copies.numbered[wanted].move(home)
+                elif home != wanted and not (home == REPLICATED and wanted == ONE_LANE and not first.stored):
                     moves[home][wanted] = self._move(first.type, hull, home, wanted, first, self.arrays[array])
         return Region(array, moves)
 
@@ -318,8 +367,13 @@ class _Builder:
         ns = move_ns(size, run, self.machine)
         if home == IN_DRAM:
             return Move(ns, dram=size)
-        if home != ANY:
-            lanes, rows = (1 if dim == ONE_LANE else hull[dim] for dim in (home, wanted))
+        if home == REPLICATED and slot is not None and slot.stored:
+            size *= self.machine.lanes
+            ns = move_ns(size, run, self.machine)
+            if wanted == ONE_LANE:
+                ns = min(ns, broadcast_ns(prod(hull), type_.element_type, self.machine))
+        elif home != ANY:
+            lanes, rows = (1 if dim < 0 else hull[dim] for dim in (home, wanted))
             others = prod(hull) // (lanes * rows)
             ns = min(ns, exchange_ns(lanes, rows, others, type_.element_type, self.machine))
         return Move(passes * (ns + self.price * size) + late, passes * size)
@@ -327,7 +381,15 @@ class _Builder:
 
 def layout_of(home: int, machine: Machine) -> Layout:
     """The layout that a home stands for."""
-    return Layout(None) if home == ONE_LANE else Layout(home, machine.lanes)
+    if home == ONE_LANE:
+        return Layout(None)
+    return Layout(None if home == REPLICATED else home, machine.lanes)
+
+
+def size_of(array: ir.Value) -> int:
+    """Bytes of an array."""
+    type_ = ir.MemRefType(array.type)
+    return prod(type_.shape) * element_bytes(type_.element_type)
 
 
 def largest_dim(shape: Sequence[int]) -> int:

@@ -4,9 +4,9 @@ Every nest has *slots*, one for each array access whose layout matters, and *cho
 choice says in which layout it wants what each slot accesses. The slot's *region* is the part of an array that one
 relayout copies: slots of one region that want the same layout share the relayout.
 
-Layouts are named by the array dimension across the lanes; ``ONE_LANE`` keeps all in one lane, ``IN_DRAM`` is the home
-of arrays that are given there. All costs are modelled ns, the price of relayout bytes included. `Problem.cost` is
-the one cost function of all strategies.
+Layouts are named by the array dimension across the lanes; ``ONE_LANE`` keeps all in one lane, ``REPLICATED`` has all on
+every lane, ``IN_DRAM`` is the home of arrays that are given there. All costs are modelled ns, the price of relayout
+bytes included. `Problem.cost` is the one cost function of all strategies.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,20 @@ ONE_LANE: Final = -1
 IN_DRAM: Final = -2
 ANY: Final = -3
 """What a choice wants where the layout does not matter: it brings its own copy, whose cost is the choice's."""
+REPLICATED: Final = -4
+
+
+def is_own(wanted: int) -> bool:
+    """Whether a choice wants all of an array on every lane that it uses: what lies otherwise it copies for itself.
+
+    Such copies differ in size and are shared with nobody: each has a number of its own below ``REPLICATED``.
+    """
+    return wanted < REPLICATED
+
+
+def fixes_home(wanted: int) -> bool:
+    """Whether an array may lie as a choice wants it."""
+    return wanted != ANY and not is_own(wanted)
 
 
 @dataclass(frozen=True)

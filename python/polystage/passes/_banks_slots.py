@@ -7,12 +7,14 @@ from math import prod
 
 from torch_mlir import ir
 
+from polystage.analysis.implementation import Implementation
 from polystage.analysis.layouts import Layout, is_direct, lane_dim
 from polystage.analysis.nests import Access, Load, Nest
+from polystage.analysis.tiling import lane_of_result
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
-from polystage.passes._banks_problem import ANY, ONE_LANE
+from polystage.passes._banks_problem import ANY, ONE_LANE, REPLICATED
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ def is_packed(array: ir.Value) -> bool:
     )
 
 
-def wanted_layout(slot: Slot, loop: int | None, others: Sequence[int], nest: Nest, machine: Machine) -> int:
+def wanted_layout(slot: Slot, chosen: Implementation, nest: Nest, machine: Machine) -> int:
     """The dimension that has to lie across the lanes, ANY where no layout lets instructions read in place."""
+    loop = lane_of_result(nest, chosen) if slot.stored else chosen.lane
+    others = [each for each in (chosen.lane, chosen.rows) if each is not None]
+    if chosen.replicated and slot.stored:
+        return REPLICATED
     if loop is None:
         return ONE_LANE
     dim = lane_dim(slot.access, loop)
@@ -76,13 +82,21 @@ def wanted_layout(slot: Slot, loop: int | None, others: Sequence[int], nest: Nes
     return dim
 
 
+def is_on_every_lane(slot: Slot, chosen: Implementation) -> bool:
+    """Whether every lane that an implementation uses reads all that the slot accesses."""
+    if slot.stored:
+        return False
+    return chosen.replicated if chosen.lane is None else chosen.lane not in slot.access.support
+
+
 def private_copy(slot: Slot, loop: int | None, nest: Nest, machine: Machine) -> tuple[int, int]:
-    """Bytes of a copy that has ``loop`` across its lanes, and of its runs."""
-    assert loop is not None
+    """Bytes of a copy that has ``loop`` across its lanes, or is on all of them, and of its runs."""
     extents = [1 if k == loop else extent for k, extent in enumerate(nest.extents)]
     hull = [high - low + 1 for low, high in (index.span(extents) for index in slot.access.indices)]
     free = min(prod(hull), prod(extents[k] for k in slot.access.support))
-    lanes = nest.extents[loop] if loop in slot.access.support else min(nest.extents[loop], machine.lanes)
+    lanes = machine.lanes if loop is None else nest.extents[loop]
+    if loop not in slot.access.support:
+        lanes = min(lanes, machine.lanes)
     element = element_bytes(slot.type.element_type)
     return lanes * free * element, min(free, run_of(hull, slot.type.shape)) * element
 

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from polystage.passes._banks_problem import ANY, Assignment, Move, Problem
+from polystage.passes._banks_problem import ANY, Assignment, Move, Problem, is_own
 
 
 class State:
     """Homes and choices by position, None where not fixed yet; counts who wants what, as relayouts are shared.
 
-    A choice is weighed against the homes that are fixed; towards the others it costs nothing.
+    A choice is weighed against the homes that are fixed; towards the others it costs nothing but copies of its own.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -75,8 +75,11 @@ class State:
         return min(every if among is None else among, key=lambda choice: self.choice_ns(item, choice))
 
     def _move(self, region: int, layout: int) -> Move | None:
-        home = self.home(region)
-        return None if home is None else self.problem.regions[region].move(home, layout)
+        home, moves = self.home(region), self.problem.regions[region].moves
+        if home is not None:
+            return moves[home].get(layout)
+        # what a nest copies for itself it copies from nearly every home
+        return next((each[layout] for each in moves.values() if layout in each), None) if is_own(layout) else None
 
     def _wants(self, item: int, choice: int) -> list[tuple[int, int]]:
         owner = self.problem.items[item]

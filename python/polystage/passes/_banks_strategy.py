@@ -2,8 +2,9 @@
 
     {"layouts": {"t12": 1, "t5": null}, "implementations": {"t12#1": {"kind": "contraction", "lane": 3, "rows": 0}}}
 
-A layout is the array dimension across the lanes, null keeps the array in one lane. A nest is named by the array that it
-stores and its number among the nests that do, from 0.
+A layout is the array dimension across the lanes, null keeps the array in one lane, "replicated" has all of it on every
+lane. A nest is named by the array that it stores and its number among the nests that do, from 0; one that computes its
+result on every lane has ``"replicated": true``.
 """
 
 import json
@@ -16,14 +17,14 @@ from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation, MalformedImplementationError
 from polystage.errors import UserError
-from polystage.passes._banks_problem import ONE_LANE
+from polystage.passes._banks_problem import ONE_LANE, REPLICATED
 
 KEYS = ("layouts", "implementations")
 
 
 @dataclass(frozen=True)
 class Pins:
-    """Decisions that are given: layouts (``ONE_LANE`` or a dimension) by array, implementations by nest."""
+    """Decisions that are given: layouts (dimension, ``ONE_LANE``, ``REPLICATED``) by array, implementations by nest."""
 
     layouts: Mapping[str, int] = field(default_factory=dict[str, int])
     implementations: Mapping[str, Implementation] = field(default_factory=dict[str, Implementation])
@@ -56,22 +57,29 @@ def _is_object(value: Any) -> bool:
 def _layout(name: str, value: Any, file: str) -> int:
     if value is None:
         return ONE_LANE
+    if value == "replicated":
+        return REPLICATED
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UserError(f"layout of '{name}' is a dimension or null, not {json.dumps(value)}", file)
+        raise UserError(f"layout of '{name}' is a dimension, null or \"replicated\", not {json.dumps(value)}", file)
     return value
 
 
 def _implementation(name: str, value: Any, file: str) -> Implementation:
     if not _is_object(value) or not all(isinstance(each, int | str) for each in value.values()):
-        raise UserError(f"implementation of '{name}' is an object of kind, lane, rows, stationary", file)
+        raise UserError(f"implementation of '{name}' is an object of kind, lane, rows, stationary, replicated", file)
     entries: dict[str, Any] = value
     with ir.Context():
-        i64 = ir.IntegerType.get_signless(64)
-        attributes = {
-            key: ir.StringAttr.get(each) if isinstance(each, str) else ir.IntegerAttr.get(i64, each)
-            for key, each in entries.items()
-        }
+        attributes = {key: _attribute(each) for key, each in entries.items()}
         try:
             return Implementation.from_attribute(ir.DictAttr.get(attributes))
         except MalformedImplementationError as problem:
             raise UserError(f"implementation of '{name}': {problem}", file) from problem
+
+
+def _attribute(value: int | str) -> ir.Attribute:
+    """A number, a text, or (true) a mark."""
+    if value is True:
+        return ir.UnitAttr.get()
+    if isinstance(value, str):
+        return ir.StringAttr.get(value)
+    return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)

@@ -10,7 +10,7 @@ from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.machine import Machine
 from polystage.passes._banks_graph import Graph, layout_of
-from polystage.passes._banks_problem import Assignment
+from polystage.passes._banks_problem import Assignment, is_own
 from polystage.passes._banks_slots import box_of
 from polystage.passes._relayouts import innermost
 
@@ -45,10 +45,18 @@ def _readers(graph: Graph, assignment: Assignment, *, shared: bool) -> Mapping[t
     for number, (item, choice) in enumerate(zip(problem.items, assignment.choices, strict=True)):
         for slot, (region, wanted) in enumerate(zip(item.slots, item.choices[choice].wants, strict=True)):
             move = problem.regions[region].move(problem.home(assignment, region), wanted)
-            if move is not None and move.bytes and not graph.slots[number][slot].stored:
+            own = is_own(wanted) or recurs(graph.nests[number], graph.slots[number][slot].access)
+            if move is not None and move.bytes and not own and not graph.slots[number][slot].stored:
                 key = (problem.regions[region].array, wanted, region if shared else -1 - number)
                 found.setdefault(key, []).append((number, slot))
     return found
+
+
+def recurs(nest: Nest, access: Access) -> bool:
+    """Whether a nest loads there what earlier iterations of it may have stored: a copy made before would be old."""
+    return any(
+        isinstance(node, Load) and node.access == access for node in map(nest.nodes.__getitem__, nest.self_loads)
+    )
 
 
 class _Relayouts:

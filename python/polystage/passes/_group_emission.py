@@ -318,7 +318,8 @@ class GroupWriter:
         op = ir.OpResult(read.array).owner.operation
         nest = Nest(op, tuple(extents), (), (load,), Store(written.array, written.indices, 0))
         lane = layout.dim if layout.dim is not None and extents[layout.dim] > 1 else None
-        self.stage(nest, Implementation("elementwise", lane), self.machine.usable_bytes_per_lane)
+        how = Implementation("elementwise", lane, replicated=layout.replicated)
+        self.stage(nest, how, self.machine.usable_bytes_per_lane)
 
     def move(self, kind: Transfer, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """A transfer between a window and its array."""

@@ -4,6 +4,8 @@ An array with a layout is accessed by logical indices; ``lane = index mod block`
 linear by splitting the nest's box (``_boxes``), and where an induction variable around the nest decides in which part
 of a block an access lies, by ``affine.apply`` of it. A lane loop is cut into as many lanes as may start where its
 accesses start. Loops that move an access from lane to lane without being its lane loop run around the instructions.
+
+What is written to every lane, by a replicated nest or a transfer, gets one more loop, over the lanes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +36,11 @@ def physical_arrays(block: ir.Block, machine: Machine) -> dict[ir.Value, ir.Valu
         elif op.name == "memref.alloc":
             type_ = ir.MemRefType(op.results[0].type)
             if type_.affine_map != ir.AffineMap.get_identity(type_.rank):
-                shape = Layout.of(type_, machine.lanes).physical_shape(type_.shape)
-                space = None if npu.memory_of(type_) == "dram" else type_.memory_space
+                layout = Layout.of(type_, machine.lanes)
+                in_dram = npu.memory_of(type_) == "dram"
+                if in_dram and layout.replicated:
+                    layout = Layout(None)
+                shape, space = layout.physical_shape(type_.shape), None if in_dram else type_.memory_space
                 with ir.InsertionPoint(op), op.location:
                     name = ir.StringAttr(op.attributes["polystage.name"]).value
                     new = ir.MemRefType.get(shape, type_.element_type, memory_space=space)
@@ -51,8 +56,9 @@ def physical_nests(
     The consumer writes the instructions of a piece before it asks for the next one. Without an implementation (of a
     transfer) accesses may lie anywhere.
     """
-    accesses = _accesses(nest)
-    if not any(access.array in physical for access in accesses):
+    if implementation is not None and implementation.replicated != _is_spread(nest, physical, machine):
+        raise NotSelectableError("a nest is replicated if and only if what it stores is")
+    if not any(access.array in physical for access in _accesses(nest)):
         yield nest, implementation
         return
     if implementation is None and (crossing := _crossing(nest, physical, machine)):
@@ -61,11 +67,39 @@ def physical_nests(
             ivs = [stack.enter_context(affine.loop(nest.extents[loop])) for loop in crossing]
             yield from physical_nests(_with_symbols(nest, kept, crossing, ivs), None, physical, machine)
         return
-    composer = _Composer(nest, physical, machine)
+    nest, implementation = _on_every_lane(nest, implementation, physical, machine)
+    composer = _Composer(nest, physical, machine, implementation)
     for piece in refine(whole_box(nest.extents), composer.evaluate):
         for part in _legal(composer, piece, implementation):
             with ExitStack() as stack:
                 yield _around(composer.nest_of(part), _moved(part, implementation), stack)
+
+
+def _on_every_lane(
+    nest: Nest, implementation: Implementation | None, physical: Physical, machine: Machine
+) -> tuple[Nest, Implementation | None]:
+    """The nest with a loop over the lanes around it, the first, where what it stores is written to every lane."""
+    if not _is_spread(nest, physical, machine):
+        return nest, implementation
+
+    def form(old: Linear) -> Linear:
+        return Linear(old.const, (0, *old.dims), old.symbols)
+
+    lanes = ir.MemRefType(physical[nest.store.array].type).shape[0]
+    spread_nest = with_forms(nest, (lanes, *nest.extents), nest.symbols, form)
+    if implementation is None:
+        return spread_nest, None
+    if implementation.kind == "elementwise":
+        return spread_nest, replace(implementation, lane=0)
+    lane = None if implementation.lane is None else implementation.lane + 1
+    return spread_nest, replace(implementation, lane=lane, rows=0)
+
+
+def _is_spread(nest: Nest, physical: Physical, machine: Machine) -> bool:
+    """Whether what the nest stores lies on every lane on chip."""
+    type_ = ir.MemRefType(nest.store.array.type)
+    on_chip = nest.store.array in physical and npu.memory_of(type_) != "dram"
+    return on_chip and Layout.of(type_, machine.lanes).replicated
 
 
 def _crossing(nest: Nest, physical: Physical, machine: Machine) -> list[int]:
@@ -159,8 +193,10 @@ class _Composer:
     nest: Nest
     physical: Physical
     machine: Machine
+    implementation: Implementation | None = None
 
     def __post_init__(self) -> None:
+        self.lanes = {} if self.implementation is None else dict(lane_loops(self.nest, self.implementation))
         self.symbols = list(self.nest.symbols)
         self.known: dict[tuple[Linear, int], tuple[int, int]] = {}
         self.grain: dict[int, int] = {}  # symbols made here: a number that divides all their values
@@ -179,12 +215,20 @@ class _Composer:
         layout = Layout.of(type_, self.machine.lanes)
         target = self.physical[access.array]
         if layout.dim is None:
-            zero = Linear(0, (0,) * len(piece.extents), (0,) * len(self.nest.symbols))
-            return Access(target, (zero, *indices))
+            loop = self.own_lane(access) if ir.MemRefType(target.type).shape[0] > 1 else None
+            own = _unit_loop(piece, loop)
+            lane = Linear(0, tuple(int(k == own) for k in range(len(piece.extents))), (0,) * len(self.nest.symbols))
+            return Access(target, (lane, *indices))
         index, free = indices[layout.dim], indices[: layout.dim] + indices[layout.dim + 1 :]
         if type_.shape[layout.dim] <= layout.block:
             return Access(target, (index, *free))
         return Access(target, (*self.digits(index, layout.block, piece.extents), *free))
+
+    def own_lane(self, access: Access) -> int | None:
+        """The loop of the nest that runs over the lanes that all hold an access; None where the first lane does."""
+        if self.implementation is not None:
+            return self.lanes[access]
+        return 0 if _is_spread(self.nest, self.physical, self.machine) else None
 
     def digits(self, index: Linear, block: int, extents: Sequence[int]) -> tuple[Linear, Linear]:
         """Lane and block of an index."""
@@ -284,9 +328,9 @@ def _moved(piece: Piece, implementation: Implementation | None) -> Implementatio
 def lane_loops(nest: Nest, implementation: Implementation) -> Iterator[tuple[Access, int | None]]:
     """Every access of a nest with the loop that its instruction puts on the lanes of that operand."""
     result = implementation.lane
-    if implementation.kind == "contraction":
+    if implementation.kind == "contraction" or (implementation.kind == "reduce" and implementation.replicated):
         result = implementation.rows
-    elif result in nest.reduced:
+    elif implementation.kind != "elementwise" and result in nest.reduced:
         result = None
     stored = None if nest.store.indirect else nest.store.access
     for access in nest.loads:

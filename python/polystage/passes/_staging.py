@@ -8,6 +8,7 @@ from math import ceil
 from torch_mlir import ir
 
 from polystage.analysis.implementation import ATTRIBUTE
+from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Access, Constant, Gather, Index, Linear, Load, Node, Scalar
 from polystage.analysis.tiling import NestTiling, PointLoops, TileBuffer, depth_of
 from polystage.analysis.values import array_name
@@ -95,6 +96,8 @@ class StagedNest:
     def _alloc(self, buffer: TileBuffer) -> ir.Value:
         shape = buffer.shape(self.sizes, self.tiling.blocks)
         type_ = ir.MemRefType.get(shape, buffer.element, memory_space=npu.sbuf())
+        if buffer.lane is None and buffer.lanes > 1:
+            type_ = Layout(None, buffer.lanes).of_type(type_, on_chip=True)
         return affine.alloc(type_, f"{array_name(buffer.access.array)}.tile")
 
     def _level(self, depth: int, spans: Mapping[int, Span]) -> None:

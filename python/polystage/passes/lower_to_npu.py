@@ -253,9 +253,9 @@ def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> Non
     selection = selection_of(nest, implementation, EngineCosts.of(machine))
     assert reduction is not None
     assert selection is not None
-    lane = implementation.lane
-    across = lane in nest.reduced
-    kept = [d for d in range(len(nest.extents)) if d != lane and d in nest.parallel]
+    lane, rows = implementation.lane, implementation.rows
+    across = lane in nest.reduced or implementation.replicated
+    kept = [d for d in range(len(nest.extents)) if d not in (lane, rows) and d in nest.parallel]
     summed = [d for d in range(len(nest.extents)) if d != lane and d not in nest.parallel]
     limit = machine.vector.max_free_elements_sbuf
     inner, cut, size = fit(nest, summed, limit, machine.vector.max_free_dims)
@@ -276,16 +276,19 @@ def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> Non
 
     def body() -> None:
         emitter.steps(selection)
-        _reduce_box(emitter, selection, slots, operation, across=across)
+        _reduce_box(emitter, selection, slots, operation, rows, across=across)
 
     chunked(emitter, around, whole, chosen, slots, body)
 
 
-def _reduce_box(emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, *, across: bool) -> None:
+def _reduce_box(
+    emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, rows: int | None, *, across: bool
+) -> None:
     nest = emitter.nest
     count = len(selection.slots)
     symbols = emitter.symbols()
-    box = emitter.box(list(range(len(nest.extents))))
+    box = emitter.box([loop for loop in range(len(nest.extents)) if loop != rows])
+    lanes = emitter.lanes
     kept = [d for d in box if d in nest.parallel]
     partial = emitter.temporaries[count]
     source, source_map = emitter.operand(selection.value, slots, box)
@@ -296,25 +299,31 @@ def _reduce_box(emitter: Emitter, selection: Selection, slots: Sequence[Slot], o
     else:
         npu.tensor_copy(partial, source, symbols, sizes=sizes, maps=maps)
     part_map = emitter.temporary_map(slots[count], kept)
+    dims = emitter.dims(kept)
     if across:
-        partial, part_map = _across_lanes(emitter, partial, part_map, kept, emitter.temporaries[count + 1])
-    sizes = [1 if across else emitter.lanes, *emitter.sizes(kept)[1:]]
-    result = emitter.access_map(nest.store.access, emitter.dims(kept), len(kept) + 1)
+        lanes = 1 if rows is None else nest.extents[rows]
+        partial, part_map = _across_lanes(emitter, partial, part_map, kept, emitter.temporaries[count + 1], lanes)
+        dims |= {} if rows is None else {rows: 0}
+    sizes = [lanes, *emitter.sizes(kept)[1:]]
+    result = emitter.access_map(nest.store.access, dims, len(kept) + 1)
     npu.tensor_tensor(
         nest.store.array, nest.store.array, partial, symbols, sizes=sizes, maps=[result, result, part_map], op=operation
     )
 
 
 def _across_lanes(
-    emitter: Emitter, partial: ir.Value, partial_map: ir.AffineMap, kept: Sequence[int], ones: ir.Value
+    emitter: Emitter, partial: ir.Value, partial_map: ir.AffineMap, kept: Sequence[int], ones: ir.Value, rows: int
 ) -> tuple[ir.Value, ir.AffineMap]:
-    """Sum ``partial`` over its lanes: a product with a column of ones into one row of PSUM."""
+    """Sum ``partial`` over its lanes: a product with ones into ``rows`` equal rows of PSUM.
+
+    For several rows the column of ones is read as a square, which takes the matrix engine no longer.
+    """
     symbols = emitter.symbols()
     free = emitter.sizes(kept)[1:]
     rank, lanes = len(kept) + 1, emitter.lanes
     dim, const = ir.AffineExpr.get_dim, ir.AffineExpr.get_constant
     npu.memset(ones, symbols, sizes=[lanes], maps=[ir.AffineMap.get(1, len(symbols), [dim(0)])], value=1.0)
-    row = affine.alloc(ir.MemRefType.get([1, *free], ir.F32Type.get(), memory_space=npu.psum()), "row")
+    row = affine.alloc(ir.MemRefType.get([rows, *free], ir.F32Type.get(), memory_space=npu.psum()), "row")
     moved = [dim(k + 2) for k in range(len(free))]
     moving = ir.AffineMap.get(rank + 1, len(symbols), [_shifted(expr, rank) for expr in partial_map.results])
     maps = [
@@ -322,9 +331,9 @@ def _across_lanes(
         ir.AffineMap.get(rank + 1, len(symbols), [dim(0)]),
         moving,
     ]
-    npu.matmul(row, ones, partial, symbols, sizes=[lanes, 1, *free], maps=maps, accumulate=False)
+    npu.matmul(row, ones, partial, symbols, sizes=[lanes, rows, *free], maps=maps, accumulate=False)
     flat = [dim(k + 1) for k in range(len(free))]
-    return row, ir.AffineMap.get(rank, len(symbols), [const(0), *flat])
+    return row, ir.AffineMap.get(rank, len(symbols), [dim(0) if rows > 1 else const(0), *flat])
 
 
 def _shifted(expr: ir.AffineExpr, rank: int) -> ir.AffineExpr:

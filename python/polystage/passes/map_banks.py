@@ -31,13 +31,15 @@ class MapBanks(Pass):
     reduced and indexes both factors can be contracted on the lanes; a loop that indexes one factor and the result
     becomes the rows of the stationary operand; all loops of the other factor are moved. Either factor may be the
     stationary one. Reductions run along the free axis or, for sums, across lanes by a product with ones; everything
-    else along any parallel loop, or in one lane.
+    else along any parallel loop, or in one lane. What readers need on each of their lanes may be *replicated*: computed
+    on all lanes, which takes no longer than on one, a sum across lanes by a product with a square of ones.
 
     An implementation wants its operands and its result with certain dimensions across the lanes. Every array gets one
     layout, its home; where a nest wants another one, a *relayout* copies what it reads, once for all nests that want
-    the same (`strategy=local`: for each). What no layout serves (a value that every lane needs, a kernel window across
-    lanes) is copied by the nest itself. All strategies have one cost: engine time, transfers of arguments, relayouts
-    and private copies with a price for each byte, and a small price for lanes left idle.
+    the same (`strategy=local`: for each). What no layout serves (a kernel window across lanes), and what every lane
+    needs of an array that is not replicated, is copied by the nest itself. All strategies have one cost: engine time,
+    transfers of arguments, relayouts and private copies with a price for each byte, and a small price for lanes left
+    idle.
 
     The module gets `npu.banks`: strategy, objective and bound in ns, relayouts and their bytes, and for every array its
     layout, who asked for it and what the alternatives would cost.
@@ -58,7 +60,9 @@ class MapBanks(Pass):
     %c = memref.alloc() : memref<64x512xf32, affine_map<(m, n) -> (n mod 128, n floordiv 128, m)>>
     ```
 
-    A relayout is a nest with `npu.implementation = {kind = "relayout"}` that stores to an array `<name>.relayout<k>`.
+    A replicated array has a constant lane below zero, `affine_map<(m) -> (-128, m)>` on 128 lanes, and its nests have
+    `npu.implementation = {kind = "reduce", lane = 1, replicated}`. A relayout is a nest with `npu.implementation =
+    {kind = "relayout"}` that stores to an array `<name>.relayout<k>`.
 
     Requires: affine normal form with linear accesses (`refine-domains`), `polystage.target`.
 

@@ -144,9 +144,10 @@ def _step(nest: Nest, machine: Machine) -> Step:
     chosen = _implementation(nest, machine)
     if chosen != RELAYOUT:
         return Step(nest, chosen)
-    lane = Layout.of(ir.MemRefType(nest.store.array.type), machine.lanes).dim
-    loops = frozenset[int]() if lane is None else nest.store.access.indices[lane].support
-    return Step(nest, Implementation("elementwise", next(iter(loops), None)), relayout=True)
+    layout = Layout.of(ir.MemRefType(nest.store.array.type), machine.lanes)
+    loops = frozenset[int]() if layout.dim is None else nest.store.access.indices[layout.dim].support
+    how = Implementation("elementwise", next(iter(loops), None), replicated=layout.replicated)
+    return Step(nest, how, relayout=True)
 
 
 def _implementation(nest: Nest, machine: Machine) -> Implementation:

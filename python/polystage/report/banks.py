@@ -1,13 +1,13 @@
 """Why every array lies as it does: the decisions of bank mapping as a terminal table, and as a strategy file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from polystage.analysis.banks import Banks, Home
+from polystage.analysis.banks import Banks, Home, Place, place_of
 from polystage.analysis.implementation import Implementation
 from polystage.errors import UserError
 
@@ -32,18 +32,20 @@ def _some(names: set[str]) -> str:
     return ", ".join(sorted(names)[:3]) or "none"
 
 
-def _layout(layout: int | None) -> str:
+def _layout(layout: Place) -> str:
+    if layout == "replicated":
+        return "all of it on every lane"
     return "one lane" if layout is None else f"dimension {layout}"
 
 
 def _alternatives(home: Home) -> str:
-    others = [(ns, _layout(None if key == "-1" else int(key))) for key, ns in home.alternatives.items()]
+    others = [(ns, _layout(place_of(key))) for key, ns in home.alternatives.items()]
     return "\n".join(f"{layout}: {ns / 1e3:+.2f} us" for ns, layout in sorted(others)) or "nobody wants another"
 
 
 def strategy_file(banks: Banks) -> str:
     """The decisions as a strategy file of ``map-banks``: JSON, one line for each."""
-    layouts = {home.name: home.layout for home in banks.arrays}
+    layouts: Mapping[str, Place] = {home.name: home.layout for home in banks.arrays}
     nests = {name: _entries(chosen) for name, chosen in banks.nests.items()}
     parts = [
         f"  {json.dumps(key)}: {{\n{_lines(table)}\n  }}"
@@ -52,7 +54,7 @@ def strategy_file(banks: Banks) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def _lines(table: dict[str, int | None] | dict[str, dict[str, int | str]]) -> str:
+def _lines(table: Mapping[str, Place] | Mapping[str, Mapping[str, int | str]]) -> str:
     return ",\n".join(f"    {json.dumps(name)}: {json.dumps(value)}" for name, value in table.items())
 
 
@@ -64,4 +66,6 @@ def _entries(chosen: Implementation) -> dict[str, int | str]:
         entries["rows"] = chosen.rows
     if chosen.kind == "contraction":
         entries["stationary"] = chosen.stationary
+    if chosen.replicated:
+        entries["replicated"] = True
     return entries

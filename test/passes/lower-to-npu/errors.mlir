@@ -68,3 +68,24 @@ func.func @main(%a: memref<8xf32> {polystage.name = "a", polystage.kind = "input
 func.func @main(%a: memref<8xf32>) {
   return
 }
+
+// -----
+
+func.func @main() {
+  %zero = arith.constant 0.0 : f32
+  %x = memref.alloc() {polystage.name = "x"} : memref<8xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<8xf32, affine_map<(d0) -> (-8, d0)>, #npu.sbuf>
+  // expected-error @below {{no instruction covers this nest: a nest is replicated if and only if what it stores is}}
+  affine.for %t = 0 to 8 {
+    affine.store %zero, %x[%t] : memref<8xf32, #npu.sbuf>
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", replicated}}
+  // expected-error @below {{no instruction covers this nest: a nest is replicated if and only if what it stores is}}
+  affine.for %t = 0 to 8 {
+    affine.store %zero, %y[%t] : memref<8xf32, affine_map<(d0) -> (-8, d0)>, #npu.sbuf>
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", lane = 0 : i64}}
+  // expected-error @below {{npu.implementation may be replicated, without a value, where kind is elementwise or reduce}}
+  affine.for %t = 0 to 8 {
+    affine.store %zero, %y[%t] : memref<8xf32, affine_map<(d0) -> (-8, d0)>, #npu.sbuf>
+  } {npu.nest = "compute", npu.implementation = {kind = "fold", replicated}}
+  return
+}
