@@ -58,7 +58,7 @@ PLACES = st.sampled_from((0, None, "replicated", "replicated"))
 @st.composite
 def pins(draw: st.DrawFn) -> dict[str, dict[str, object]]:
     """Layouts of all arrays, and where it is on every lane perhaps how the mean is computed."""
-    layouts = {"a": draw(st.sampled_from((0, 1, 1))), **{name: draw(PLACES) for name in STATISTICS}}
+    layouts: dict[str, object] = {"a": draw(st.sampled_from((0, 1, 1))), **{name: draw(PLACES) for name in STATISTICS}}
     nests: dict[str, object] = {}
     if draw(st.booleans()):
         nests["s#1"] = {"kind": "reduce", "lane": 1, "replicated": True}
