@@ -1,6 +1,6 @@
 """`@load`, the function that runs once, at load time: finding it, making it, changing what functions take."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
@@ -36,6 +36,30 @@ def load_function(module: ir.Operation) -> ir.Operation | None:
         if op.name == "func.func" and ir.StringAttr(op.attributes["sym_name"]).value == LOAD:
             return op
     return None
+
+
+def load_or_new(module: ir.Operation) -> ir.Operation:
+    """The function `@load`; an empty one where the module has none."""
+    load = load_function(module)
+    if load is not None:
+        return load
+    with ir.InsertionPoint(module.regions[0].blocks[0]):
+        load = new_function(LOAD, [])
+    with ir.InsertionPoint(load.regions[0].blocks[0]):
+        ir.Operation.create("func.return")
+    return load
+
+
+def with_results(
+    load: ir.Operation, sources: Mapping[ir.Value, ir.DictAttr], results: Sequence[Argument]
+) -> tuple[ir.Operation, Mapping[str, ir.Value]]:
+    """`@load` with more results, which it makes of ``sources`` (arguments of `@main`); and its arguments by name."""
+    present = entries_of(load)
+    known = {text_of(entry, "name") for entry in present.values()}
+    arguments = [Argument(array.type, entry, array) for array, entry in present.items()]
+    added = [Argument(array.type, entry) for array, entry in sources.items() if text_of(entry, "name") not in known]
+    function = with_arguments(load, inputs_then_outputs([*arguments, *added, *results]))
+    return function, {text_of(entry, "name"): array for array, entry in entries_of(function).items()}
 
 
 def entries_of(function: ir.Operation) -> dict[ir.Value, ir.DictAttr]:

@@ -28,17 +28,16 @@ from polystage.machine import Machine, of_module
 from polystage.pipeline import Pass, PassContext, option
 
 from ._load_function import (
-    LOAD,
     STATIC,
     Argument,
     described,
     entries_of,
     inner_operations,
-    inputs_then_outputs,
     load_function,
-    new_function,
+    load_or_new,
     text_of,
     with_arguments,
+    with_results,
 )
 
 Order = tuple[int, ...]
@@ -276,7 +275,7 @@ def _packed_name(entry: ir.DictAttr) -> str:
 def _pack(module: ir.Operation, main: ir.Operation, orders: Mapping[ir.Value, Order]) -> None:
     """Rewrite `@main` to read the parameters in their new order, and `@load` to store them so."""
     entries = entries_of(main)
-    load = load_function(module) or _empty_load(module)
+    load = load_or_new(module)
     results = results_of_load(module)
     computed: dict[ir.Value, Order] = {}
     given: dict[ir.Value, Order] = {}
@@ -324,25 +323,14 @@ def _permute(op: ir.Operation, order: Order) -> None:
     op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, indices))
 
 
-def _empty_load(module: ir.Operation) -> ir.Operation:
-    with ir.InsertionPoint(module.regions[0].blocks[0]):
-        function = new_function(LOAD, [])
-    with ir.InsertionPoint(function.regions[0].blocks[0]):
-        ir.Operation.create("func.return")
-    return function
-
-
 def _add_to_load(load: ir.Operation, entries: Mapping[ir.Value, ir.DictAttr], orders: Mapping[ir.Value, Order]) -> None:
     """Give `@load` the parameters of the model that are packed, and the nests that pack them."""
-    present = entries_of(load)
-    known = {text_of(entry, "name") for entry in present.values()}
-    arguments = [Argument(array.type, entry, array) for array, entry in present.items()]
-    for array, order in orders.items():
-        if text_of(entries[array], "name") not in known:
-            arguments.append(Argument(array.type, entries[array]))
-        arguments.append(Argument(_packed_type(array, order), described(_packed_name(entries[array]), "output")))
-    function = with_arguments(load, inputs_then_outputs(arguments))
-    by_name = {text_of(entry, "name"): array for array, entry in entries_of(function).items()}
+    sources = {array: entries[array] for array in orders}
+    packed = [
+        Argument(_packed_type(array, order), described(_packed_name(entries[array]), "output"))
+        for array, order in orders.items()
+    ]
+    function, by_name = with_results(load, sources, packed)
     with ir.InsertionPoint.at_block_terminator(function.regions[0].blocks[0]):
         for array, order in orders.items():
             source, target = by_name[text_of(entries[array], "name")], by_name[_packed_name(entries[array])]

@@ -28,6 +28,7 @@ _LINEAR = (
     "refine-domains"
     ",split-dimensions,refine-domains"  # new dimensions are divisions in accesses
     ",shrink-fills"
+    ",pack-taps"
 )
 
 ALIASES: Mapping[str, str] = {
