@@ -118,6 +118,7 @@ class _Packer:
 
     def __init__(self, module: ir.Operation, packing: Packing, source: Source) -> None:
         self.module, self.packing, self.source, self.taps = module, packing, source, packing.taps
+        self.machine = of_module(module)
         self.image, self.weight = self.taps.image.array, self.taps.weight.array
 
     def write(self) -> None:
@@ -141,16 +142,25 @@ class _Packer:
         shape[taps.channel_dim], shape[taps.row] = self.packing.count * taps.channels, self.packing.rows
         image = affine.alloc(ir.MemRefType.get(shape, type_.element_type), f"{array_name(self.image)}.taps")
         parts = [self._part(group) for group in range(self.packing.count)]
-        whole: Box = tuple((0, extent - 1) for extent in shape)
-        common = tuple(
-            whole[dim] if dim == taps.channel_dim else (max(low for low, _ in spans), min(high for _, high in spans))
-            for dim, spans in enumerate(zip(*(part.box for part in parts), strict=True))
-        )
-        for box in without(whole, common):
+        for box in self._empty([part.box for part in parts], tuple((0, extent - 1) for extent in shape)):
             self._fill(image, box)
         for part in parts:
             self._copy(image, part)
         return image
+
+    def _empty(self, boxes: Sequence[Box], whole: Box) -> Iterator[Box]:
+        """Disjoint boxes to be filled before groups are copied into ``boxes``.
+
+        Where instructions cannot begin at the lane of a group, its first and last rows are filled with all others'.
+        """
+        channel, lanes = self.taps.channel_dim, self.taps.channels
+        apart = all(box[channel][0] % self.machine.start_multiple(lanes) == 0 for box in boxes)
+        least, most = (min, max) if apart else (max, min)
+        rows = [(least(low for low, _ in spans), most(high for _, high in spans)) for spans in zip(*boxes, strict=True)]
+        middle = tuple(whole[dim] if dim == channel else span for dim, span in enumerate(rows))
+        yield from without(whole, middle)
+        for box in boxes if apart else ():
+            yield from without((*middle[:channel], box[channel], *middle[channel + 1 :]), box)
 
     def _part(self, group: int) -> "_Part":
         """What the argument gives to a group of lanes."""
