@@ -43,6 +43,7 @@ from polystage.passes._positions import (
 )
 from polystage.passes._schedule import Box
 from polystage.passes._shift import Shift
+from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, StagedNest, access_map
 from polystage.passes._tile_sizes import choose
 
@@ -66,7 +67,7 @@ class GroupPlan:
 
     Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
     intermediates that it loads ``given`` is what was written before. ``relayouts`` are nests that only bring what is on
-    chip into another layout.
+    chip into another layout. ``slices`` are on chip throughout, with their memory.
     """
 
     sweep: Sweep
@@ -75,6 +76,7 @@ class GroupPlan:
     windows: Mapping[ir.Value, Held]
     given: Mapping[ir.Value, Box]
     relayouts: frozenset[int]
+    slices: Mapping[Slice, ir.Value]
 
 
 def value(bound: Bound, sweep: int, step: int) -> int:
@@ -193,16 +195,24 @@ class GroupWriter:
             lows, extents = box_at(each.window.new, s, t)
             if array in self.plan.given:
                 lows, extents = _clipped(lows, extents, self.plan.given[array])
-            if all(extents):
-                yield Action(Transfer(array, extents, load=True), lows)
+            yield from self.transfers(array, lows, extents, load=True)
 
     def stored(self, array: ir.Value, s: int, t: int) -> Iterator[Action]:
         """What is done of a window goes out."""
         window = self.plan.windows[array].window
         if window.stored:
-            lows, extents = box_at(window.final, s, t)
-            if all(extents):
-                yield Action(Transfer(array, extents, load=False), lows)
+            yield from self.transfers(array, *box_at(window.final, s, t), load=False)
+
+    def transfers(
+        self, array: ir.Value, lows: Sequence[int], extents: Sequence[int], *, load: bool
+    ) -> Iterator[Action]:
+        """A box of an array moves, each part of it where it is."""
+        if not all(extents):
+            return
+        box = tuple((low, low + extent - 1) for low, extent in zip(lows, extents, strict=True))
+        for each, part in pieces(box, [s for s in self.plan.slices if s.array == array], load=load):
+            kind = Transfer(array, tuple(high - low + 1 for low, high in part), load, each)
+            yield Action(kind, tuple(low for low, _ in part))
 
     # ---- which runs can be loops
 
@@ -326,6 +336,10 @@ class GroupWriter:
         array = kind.array
         local = [low.beyond(base) for low, base in zip(lows, self.base[array], strict=True)]
         outside, window = (array, lows), (self.memory[array], local)
+        if kind.slice is not None:
+            first = [Start(kind.slice.low if d == kind.slice.dim else 0) for d in range(len(lows))]
+            there = [low.beyond(start) for low, start in zip(lows, first, strict=True)]
+            outside = self.plan.slices[kind.slice], there
         source, target = (outside, window) if kind.load else (window, outside)
         self.transfer(kind.extents, source, target, ivs)
 

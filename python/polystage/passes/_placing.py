@@ -1,6 +1,6 @@
 """Puts arrays on chip: types, copies of arguments, transfers between memories (mechanism of ``stage``)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch_mlir import ir
 
@@ -8,14 +8,28 @@ from polystage.analysis.nests import Linear, Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
 from polystage.passes._schedule import Box, Resident
+from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, Form, access_map
 
 
-def place(resident: Resident, schedule: Sequence[ir.Operation]) -> None:
+def place_slice(each: Slice, schedule: Sequence[ir.Operation]) -> ir.Value:
+    """The memory of a part of an array, before the first nest that it is there for, with what comes from DRAM."""
+    before = schedule[each.first]
+    element = ir.MemRefType(each.array.type).element_type
+    type_ = each.layout.of_type(ir.MemRefType.get(each.shape, element), on_chip=True)
+    with ir.InsertionPoint(before), before.location:
+        memory = affine.alloc(type_, f"{array_name(each.array)}.slice")
+        if each.loaded is not None:
+            _copy(each.array, each.loaded, memory, each.local(each.loaded))
+    return memory
+
+
+def place(resident: Resident, schedule: Sequence[ir.Operation], slices: Mapping[Slice, ir.Value]) -> None:
     """Give the array its place on chip during its interval.
 
     An intermediate that nobody uses outside of the interval just lies there; of others the nests of the interval use a
-    copy, which is loaded before the first of them and stored after the last where that is asked for.
+    copy, which is loaded before the first of them and stored after the last where that is asked for, what ``slices``
+    have of the array from and to their memory.
     """
     type_ = resident.layout.of_type(ir.MemRefType(resident.array.type), on_chip=True)
     own = schedule[resident.first : resident.last + 1]
@@ -30,10 +44,22 @@ def place(resident: Resident, schedule: Sequence[ir.Operation]) -> None:
         for use in uses:
             use.owner.operands[use.operand_number] = copy
         if resident.loaded is not None:
-            _copy(resident.array, copy, resident.loaded)
+            for outside, there, box in _ends(resident, resident.loaded, slices, load=True):
+                _copy(outside, there, copy, box)
     if resident.stored is not None:
         with ir.InsertionPoint(_after(own[-1])), own[-1].location:
-            _copy(copy, resident.array, resident.stored)
+            for outside, there, box in _ends(resident, resident.stored, slices, load=False):
+                _copy(copy, box, outside, there)
+
+
+def _ends(
+    resident: Resident, box: Box, slices: Mapping[Slice, ir.Value], *, load: bool
+) -> Iterator[tuple[ir.Value, Box, Box]]:
+    """Where the parts of a box of the array are outside of its copy, and which parts of the array they are."""
+    at = resident.first if load else resident.last
+    own = [each for each in slices if each.array == resident.array and each.during(at, at)]
+    for each, part in pieces(box, own, load=load):
+        yield (resident.array, part, part) if each is None else (slices[each], each.local(part), part)
 
 
 def _top(op: ir.Operation | ir.OpView) -> ir.Operation:
@@ -49,12 +75,15 @@ def _after(op: ir.Operation) -> ir.Operation:
     return operations[operations.index(op) + 1]
 
 
-def _copy(source: ir.Value, target: ir.Value, box: Box) -> None:
-    kept = [k for k, (low, high) in enumerate(box) if high > low]
-    with affine.nest([box[k][1] - box[k][0] + 1 for k in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
+def _copy(source: ir.Value, read: Box, target: ir.Value, written: Box) -> None:
+    """A transfer of a box of one array to a box of another, of the same extents."""
+    kept = [k for k, (low, high) in enumerate(read) if high > low]
+    with affine.nest([read[k][1] - read[k][0] + 1 for k in kept], {KIND: ir.StringAttr.get("transfer")}) as ivs:
         iv = dict(zip(kept, ivs, strict=True))
-        access = access_map([Form(low).add(iv.get(k), 1) for k, (low, _) in enumerate(box)])
-        affine.store(affine.load(source, *access), target, *access)
+        there, here = (
+            access_map([Form(low).add(iv.get(k), 1) for k, (low, _) in enumerate(box)]) for box in (read, written)
+        )
+        affine.store(affine.load(source, *there), target, *here)
 
 
 def moves_only(nest: Nest) -> bool:

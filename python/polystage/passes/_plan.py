@@ -8,6 +8,7 @@ from torch_mlir import ir
 from polystage.analysis.layouts import Layout
 from polystage.passes._groups import Outline
 from polystage.passes._schedule import Resident
+from polystage.passes._slices import Slice
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """Segments in order, and the intervals during which arrays are on chip."""
+    """Segments in order, the intervals during which arrays are on chip, and those for parts of others."""
 
     segments: tuple[Segment, ...]
     residents: tuple[Resident, ...]
     cost: int
+    slices: tuple[Slice, ...] = ()

@@ -18,7 +18,7 @@ from polystage.machine import Machine
 from polystage.passes._group_emission import GroupPlan, GroupWriter
 from polystage.passes._group_search import larger_tiles
 from polystage.passes._groups import Arrays, Candidate, Outline, candidate, rooms
-from polystage.passes._placing import moves_only, place, write_transfer
+from polystage.passes._placing import moves_only, place, place_slice, write_transfer
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._schedule import Box, Step, hull, written
 from polystage.passes._staging import StagedNest
@@ -45,15 +45,16 @@ class PlanWriter:
     def __init__(self, plan: Plan, steps: Sequence[Step], machine: Machine) -> None:
         self.plan, self.machine = plan, machine
         schedule = [step.nest.op for step in steps]
+        self.slices = {each: place_slice(each, schedule) for each in plan.slices}
         for resident in plan.residents:
-            place(resident, schedule)
+            place(resident, schedule, self.slices)
         self.steps = [replace(step, nest=read_nest(step.nest.op)) for step in steps]
         self.arrays = Arrays(self.steps, machine, plan.residents)
         self.on_chip = frozenset(
             array for array in self.arrays.uses if npu.memory_of(ir.MemRefType(array.type)) != "dram"
         )
         self.free = [machine.usable_bytes_per_lane] * len(steps)
-        for each in plan.residents:
+        for each in (*plan.residents, *plan.slices):
             for k in range(each.first, each.last + 1):
                 self.free[k] -= each.bytes_per_lane
         self.room = self.free
@@ -177,7 +178,7 @@ class PlanWriter:
         alignment = self.machine.alignment
         buffers = [
             Buffer(f"r.{k}", each.first, each.last + 1, each.bytes_per_lane, alignment)
-            for k, each in enumerate(self.plan.residents)
+            for k, each in enumerate((*self.plan.residents, *self.plan.slices))
         ]
         for unit in units:
             first = unit.segment.first
@@ -208,7 +209,8 @@ class PlanWriter:
                     given = dict(self.given(unit.group))
                     windows = unit.group.windows
                     relayouts = frozenset(self.relayouts(unit.group))
-                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, windows, given, relayouts)
+                    slices = {s: memory for s, memory in self.slices.items() if s.during(span[0], span[-1])}
+                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices)
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:
                     write_transfer(unit.nest)

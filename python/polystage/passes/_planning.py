@@ -18,6 +18,7 @@ from polystage.alloc import Buffer, Problem, Solution, Solver
 from polystage.machine import Machine
 from polystage.passes._group_search import GroupSearch
 from polystage.passes._groups import Outline
+from polystage.passes._partial import with_slices
 from polystage.passes._plan import Plan, Segment, State
 from polystage.passes._plan_residents import plan_that_led_to
 from polystage.passes._program import Program
@@ -248,19 +249,32 @@ class Planner:
         return sorted(values, key=lambda v: (self.arrays[v].used_after(last) or 0, self.arrays[v].lane_bytes))
 
 
-def plan_of(steps: Sequence[Step], machine: Machine, effort: int) -> Plan | None:
+def plan_of(steps: Sequence[Step], machine: Machine, effort: int, *, partial: bool) -> Plan | None:
     """A plan that can be packed; None where there is none even with half of the scratchpad left empty.
 
-    A packing may need gaps, so that plans are made for less and less of the capacity until one is found.
+    With ``partial`` parts of arrays stay on chip too. A packing may need gaps, so that plans are made for less and less
+    of the capacity until one is found.
     """
-    program, solver = Program(steps, machine), Solver(nodes=PACKING_NODES, blame=False)
+    program = Program(steps, machine)
     for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
-        plan = Planner(program, int(machine.usable_bytes_per_lane * part), EFFORTS[effort]).plan()
+        planner = Planner(program, int(machine.usable_bytes_per_lane * part), EFFORTS[effort])
+        plan = planner.plan()
         if plan is None:
             return None
-        if isinstance(solver.solve(packing(plan, program)), Solution):
-            return plan
+        found = _packed(plan, planner, partial=partial and effort > 0)
+        if found is not None:
+            return found
     return None
+
+
+def _packed(plan: Plan, planner: Planner, *, partial: bool) -> Plan | None:
+    """The plan with as large parts of its other arrays on chip as can be packed; None where not even it can be."""
+    solver = Solver(nodes=PACKING_NODES, blame=False)
+    for part in (1.0, 0.97, 0.93, 0.88) if partial and plan.cost > planner.program.compulsory else ():
+        more = with_slices(plan, planner.program, planner.groups.streams, int(planner.capacity * part))
+        if isinstance(solver.solve(packing(more, planner.program)), Solution):
+            return more
+    return plan if isinstance(solver.solve(packing(plan, planner.program)), Solution) else None
 
 
 def packing(plan: Plan, program: Program) -> Problem:

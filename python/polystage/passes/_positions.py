@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from torch_mlir import ir
 
+from polystage.passes._slices import Slice
 from polystage.passes._staging import Form
 
 S = TypeVar("S", bound=Hashable)
@@ -41,11 +42,12 @@ class Keep:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A box of an array comes into its window (``load``), or goes out of it."""
+    """A box of an array comes into its window (``load``), or goes out of it; from or to a slice or DRAM."""
 
     array: ir.Value
     extents: tuple[int, ...]
     load: bool
+    slice: Slice | None = None
 
 
 @dataclass(frozen=True)

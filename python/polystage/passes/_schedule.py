@@ -42,6 +42,10 @@ class Resident:
     loaded: Box | None
     stored: Box | None
 
+    def during(self, k: int) -> bool:
+        """Whether it is on chip for nest ``k``."""
+        return self.first <= k <= self.last
+
 
 @dataclass
 class Uses:

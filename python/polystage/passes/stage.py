@@ -65,6 +65,7 @@ class Stage(Pass):
 
     Statistics:
         resident: arrays that stay on chip between nests
+        partly resident: arrays of which a part does, and the rest goes to DRAM and comes back
         staged: nests staged
         grouped: groups of nests under shared tile loops
     """
@@ -77,7 +78,12 @@ class Stage(Pass):
     effort: int = option(
         2,
         choices=(0, 1, 2, 3),
-        help="states kept and nests in a group while plans are searched; 0: no groups",
+        help="states kept and nests in a group while plans are searched; 0: no groups, arrays whole or not at all",
+    )
+    residency: str = option(
+        "partial",
+        choices=("whole", "partial"),
+        help="whole: an array is on chip between nests or it is not; partial: parts of arrays are, in the room left",
     )
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -100,6 +106,7 @@ class Stage(Pass):
         writer.write(units, _Constants(function))
         _remove_unused(function)
         ctx.statistic("resident", len(writer.plan.residents))
+        ctx.statistic("partly resident", len({each.array for each in writer.plan.slices}))
         ctx.statistic("staged", len(steps))
         ctx.statistic("grouped", sum(unit.group is not None for unit in units))
 
@@ -108,7 +115,8 @@ class Stage(Pass):
         local = Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
         if self.strategy == "local":
             return PlanWriter(local, steps, machine)
-        return PlanWriter(plan_of(steps, machine, self.effort) or local, steps, machine)
+        plan = plan_of(steps, machine, self.effort, partial=self.residency == "partial")
+        return PlanWriter(plan or local, steps, machine)
 
 
 def _remove_unused(function: ir.Operation) -> None:
