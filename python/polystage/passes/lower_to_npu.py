@@ -31,6 +31,7 @@ from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_
 from polystage.passes._layouts import Physical, physical_arrays, physical_nests
 from polystage.passes._load_function import erase_unused
 from polystage.passes._on_chip_moves import write_on_chip
+from polystage.passes._physical_arguments import physical_arguments, physical_results
 from polystage.passes._staging import KIND
 from polystage.passes.allocate import limits_of, packs
 from polystage.pipeline import Pass, PassContext, option
@@ -78,20 +79,22 @@ class LowerToNpu(Pass):
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Lower every marked nest of the function."""
         machine = of_module(op)
+        physical_results(op, machine)
         original = main_function(op).clone().operation if self.strategy == "psum" else None
-        counts = self._lower(main_function(op), machine, ctx, epilogues=self.strategy == "psum")
+        counts = self._lower(op, machine, ctx, epilogues=self.strategy == "psum")
         function = main_function(op)
         if original is not None and not ctx.failed and not packs(function, limits_of(machine)):
             original.clone(ip=ir.InsertionPoint(function))
             function.erase()
-            counts = self._lower(main_function(op), machine, ctx, epilogues=False)
+            counts = self._lower(op, machine, ctx, epilogues=False)
         for name, count in counts.items():
             ctx.statistic(name, count)
 
-    def _lower(self, function: ir.Operation, machine: Machine, ctx: PassContext, *, epilogues: bool) -> Counter[str]:
-        check_arguments(function)
-        body = function.regions[0].blocks[0]
-        physical = physical_arrays(body, machine)
+    def _lower(self, module: ir.Operation, machine: Machine, ctx: PassContext, *, epilogues: bool) -> Counter[str]:
+        check_arguments(main_function(module))
+        physical = physical_arrays(main_function(module).regions[0].blocks[0], machine)
+        physical |= physical_arguments(main_function(module), machine)
+        body = main_function(module).regions[0].blocks[0]
         target = Target(machine, physical, epilogues, Counter())
         self._block(body, (), target, ctx)
         if ctx.failed:
@@ -99,7 +102,7 @@ class LowerToNpu(Pass):
         for array in physical:
             ir.OpResult(array).owner.erase()
         erase_unused(body)
-        for foreign in foreign_operations(function.regions[0].blocks[0]):
+        for foreign in foreign_operations(body):
             ctx.error(foreign, f"'{foreign.name}' is not part of an npu program; run lower-to-affine and stage first")
         return target.counts
 

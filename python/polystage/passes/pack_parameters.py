@@ -1,12 +1,13 @@
 """Store parameters in DRAM in the order in which their tile buffers lie in lanes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import gcd, prod
 
 from torch_mlir import ir
 
 from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.layouts import Layout
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import (
     Access,
@@ -40,8 +41,23 @@ from ._load_function import (
     with_results,
 )
 
-Order = tuple[int, ...]
-"""Dimensions of an array from the outermost to the innermost: ``order[k]`` becomes dimension ``k``."""
+
+@dataclass(frozen=True)
+class Order:
+    """How a parameter is packed: ``dims[k]`` of the array becomes dimension ``k``.
+
+    Where ``block`` is not zero, dimension 0 lies in blocks of so many lanes (`analysis/layouts`): all that one lane
+    holds of all blocks is one run.
+    """
+
+    dims: tuple[int, ...]
+    block: int = 0
+
+    def type(self, array: ir.Value) -> ir.MemRefType:
+        """The type of the packed array."""
+        type_ = ir.MemRefType(array.type)
+        plain = ir.MemRefType.get([type_.shape[k] for k in self.dims], type_.element_type)
+        return Layout(0, self.block).of_type(plain, on_chip=False) if self.block else plain
 
 
 @dataclass(frozen=True)
@@ -50,9 +66,10 @@ class PackParameters(Pass):
 
     `@load` runs once, so that the order of a parameter's dimensions is free. First comes the dimension that the nests
     spread over the lanes, then what one lane holds: for a contraction the loops whose products are summed, then those
-    of the result, the rows innermost; for other nests as it was. What one lane loads is then one run of bytes, one
-    descriptor. A parameter is packed where no read of it then has smaller descriptors and at least one has larger ones,
-    as far as that makes the target's DMA more efficient; what every inference reads stays the same bytes.
+    of the result, the rows innermost; for other nests as it was. A dimension longer than the lanes lies in blocks, as
+    the layout of the new type says. What one lane loads is then one run of bytes, one descriptor. A parameter is packed
+    where no read of it then has smaller descriptors and at least one has larger ones, as far as that makes the target's
+    DMA more efficient; what every inference reads stays the same bytes.
 
     A parameter of which elements are chosen by data too (the table of an embedding that is also the last matrix) stays,
     and the other nests read a packed copy of it: such a table is never on chip as a whole, so that no inference reads
@@ -117,23 +134,30 @@ class PackParameters(Pass):
 
 @dataclass(frozen=True)
 class Read:
-    """An access of a nest to a parameter, how the nest is run, and the tile buffer that the access gets."""
+    """An access of a nest to a parameter, how the nest is run, and the tile buffer that the access gets.
+
+    ``lanes`` are those of one block of the buffer.
+    """
 
     nest: Nest
     implementation: Implementation
     access: Access
     buffer: TileBuffer
+    lanes: int
 
-    def permuted(self, order: Order, machine: Machine) -> "Read":
+    def permuted(self, dims: Sequence[int], machine: Machine) -> "Read":
         """The read of an array whose dimensions have that order; the array as a value stays."""
-        access = Access(self.access.array, tuple(self.access.indices[k] for k in order))
+        if list(dims) == sorted(dims):
+            return self
+        access = Access(self.access.array, tuple(self.access.indices[k] for k in dims))
 
         def node(old: Node) -> Node:
             return replace(old, access=access) if isinstance(old, Load) and old.access == self.access else old
 
         nest = replace(self.nest, nodes=tuple(map(node, self.nest.nodes)))
         buffers = tiling_of(nest, self.implementation, machine).buffers
-        return Read(nest, self.implementation, access, next(each for each in buffers if each.access == access))
+        buffer = next(each for each in buffers if each.access == access)
+        return replace(self, nest=nest, access=access, buffer=buffer)
 
 
 def parameters(main: ir.Operation) -> list[ir.Value]:
@@ -141,7 +165,7 @@ def parameters(main: ir.Operation) -> list[ir.Value]:
     return [
         array
         for array, entry in entries_of(main).items()
-        if text_of(entry, "kind") in STATIC and ir.MemRefType(array.type).rank > 1
+        if text_of(entry, "kind") in STATIC and ir.MemRefType(array.type).rank
     ]
 
 
@@ -154,7 +178,7 @@ def reads_of(main: ir.Operation, machine: Machine, ctx: PassContext) -> Mapping[
         try:
             nest = read_nest(loop)
             implementation = implementation_of(nest)
-            buffers = tiling_of(nest, implementation, machine).buffers
+            tiling = tiling_of(nest, implementation, machine)
         except (NotANestError, NotLinearError) as problem:
             ctx.error(loop, f"nest cannot be read: {problem}; run lower-to-affine and refine-domains first")
         except NotSelectableError as problem:
@@ -162,9 +186,10 @@ def reads_of(main: ir.Operation, machine: Machine, ctx: PassContext) -> Mapping[
         except MalformedImplementationError as problem:
             ctx.error(loop, str(problem))
         else:
-            for each in buffers:
+            for each in tiling.buffers:
                 if each.access.array in found and each.access in nest.loads:
-                    found[each.access.array].append(Read(nest, implementation, each.access, each))
+                    lanes = 1 if each.lane is None else tiling.blocks[each.lane]
+                    found[each.access.array].append(Read(nest, implementation, each.access, each, lanes))
     return found
 
 
@@ -198,17 +223,30 @@ def best_order(array: ir.Value, reads: Sequence[Read], machine: Machine) -> Orde
 
     Of several that do, the one with the greatest sum of efficiencies, then the one of the first read.
     """
-    own = tuple(range(ir.MemRefType(array.type).rank))
+    own = Order(tuple(range(ir.MemRefType(array.type).rank)))
     before = [efficiency(read, own, machine) for read in reads]
     best, most = None, sum(before)
-    for order in dict.fromkeys(map(wish, reads)):
-        after = before if order == own else [efficiency(read, order, machine) for read in reads]
+    for order in dict.fromkeys(order for read in reads for order in wishes(read, machine)):
+        after = [efficiency(read, order, machine) for read in reads]
         if sum(after) > most and all(new >= old for new, old in zip(after, before, strict=True)):
             best, most = order, sum(after)
     return best
 
 
-def wish(read: Read) -> Order:
+def wishes(read: Read, machine: Machine) -> Iterator[Order]:
+    """The orders that suit a read: by rows, and in blocks of lanes where there are several."""
+    dims = wish(read)
+    yield Order(dims)
+    moved = read.permuted(dims, machine)
+    if moved.buffer.lane is not None and moved.buffer.lane in moved.access.indices[0].support:
+        index = moved.access.indices[0]
+        others = [factor for loop, factor in enumerate(index.dims) if factor and loop != moved.buffer.lane]
+        block = gcd(*others) if others else moved.lanes
+        if block < ir.MemRefType(read.access.array.type).shape[dims[0]]:
+            yield Order(dims, block)
+
+
+def wish(read: Read) -> tuple[int, ...]:
     """Lanes first, then what the nest does not run over, then the free dimensions as one lane holds them."""
     buffer, indices = read.buffer, read.access.indices
     lanes = [k for k, index in enumerate(indices) if buffer.lane in index.support]
@@ -228,20 +266,45 @@ def _place(read: Read, loops: frozenset[int]) -> int:
 
 def efficiency(read: Read, order: Order, machine: Machine) -> float:
     """Part of the DMA bandwidth that loads of whole tile buffers reach from the array in that order."""
-    shape = ir.MemRefType(read.access.array.type).shape
-    buffer = read.permuted(order, machine).buffer if list(order) != sorted(order) else read.buffer
-    return machine.dma.efficiency_at(descriptor_bytes(buffer, [shape[k] for k in order], read.nest.extents))
+    moved = read.permuted(order.dims, machine)
+    if order.block and not in_blocks(moved, order.block):
+        return 0.0
+    shape = [ir.MemRefType(read.access.array.type).shape[k] for k in order.dims]
+    return machine.dma.efficiency_at(descriptor_bytes(moved, shape, order.block))
 
 
-def descriptor_bytes(buffer: TileBuffer, shape: Sequence[int], extents: Sequence[int]) -> int:
-    """Bytes that lie in one run both in the array and in a lane of the buffer of the whole nest."""
-    strides = _row_major(shape)
+def in_blocks(read: Read, block: int) -> bool:
+    """Whether every lane of the buffer holds elements of one lane of an array in such blocks."""
+    index, lane = read.access.indices[0], read.buffer.lane
+    if lane is None or index.dims[lane] != 1 or index.const % block or any(index.symbols):
+        return False
+    others = [factor for loop, factor in enumerate(index.dims) if factor and loop != lane]
+    fits = read.nest.extents[lane] <= block if others else read.lanes == block
+    return fits and not any(factor % block for factor in others)
+
+
+def descriptor_bytes(read: Read, shape: Sequence[int], block: int = 0) -> int:
+    """Bytes that lie in one run both in an array of that shape and in a lane of the buffer of the whole nest."""
+    buffer, extents = read.buffer, read.nest.extents
+    strides = _row_major(Layout(0, block).physical_shape(shape) if block else shape)
+
+    def apart(step: int, dim: int) -> int:
+        """Elements from one to the next ``step`` further along a dimension."""
+        if not block:
+            return step * strides[dim]
+        return step // block * strides[1] if dim == 0 else step * strides[dim + 1]
+
+    runs: list[tuple[int, int, int]] = []
     free = [dim.extent(extents) for dim in buffer.free]
-    there = [sum(step * strides[k] for k, step in dim.strides) for dim in buffer.free]
+    for dim, here, extent in zip(buffer.free, _row_major(free), free, strict=True):
+        runs.append((sum(apart(step, k) for k, step in dim.strides), here, extent))
+    if buffer.lane is not None and buffer.blocked:
+        steps = [(index.dims[buffer.lane] * read.lanes, k) for k, index in enumerate(read.access.indices)]
+        runs.append((sum(apart(step, k) for step, k in steps if step), prod(free), extents[buffer.lane] // read.lanes))
     run = 1
-    for stride, here, extent in sorted(zip(there, _row_major(free), free, strict=True)):
+    for there, here, extent in sorted(runs):
         if extent > 1:
-            if (stride, here) != (run, run):
+            if (there, here) != (run, run):
                 break
             run *= extent
     return run * element_bytes(buffer.element)
@@ -261,11 +324,6 @@ def results_of_load(module: ir.Operation) -> Mapping[str, ir.Value]:
 def _size(array: ir.Value) -> int:
     type_ = ir.MemRefType(array.type)
     return prod(type_.shape) * element_bytes(type_.element_type)
-
-
-def _packed_type(array: ir.Value, order: Order) -> ir.MemRefType:
-    type_ = ir.MemRefType(array.type)
-    return ir.MemRefType.get([type_.shape[k] for k in order], type_.element_type)
 
 
 def _packed_name(entry: ir.DictAttr) -> str:
@@ -308,7 +366,7 @@ def _renamed(function: ir.Operation, orders: Mapping[ir.Value, Order]) -> ir.Ope
             arguments.append(Argument(array.type, entry, array))
             moving[_packed_name(entry)] = accesses
         new = described(_packed_name(entry), text_of(entry, "kind"))
-        arguments.append(Argument(_packed_type(array, orders[array]), new, None if stays else array))
+        arguments.append(Argument(orders[array].type(array), new, None if stays else array))
     renamed = with_arguments(function, arguments)
     for array, entry in entries_of(renamed).items():
         for load in moving.get(text_of(entry, "name"), ()):
@@ -319,7 +377,7 @@ def _renamed(function: ir.Operation, orders: Mapping[ir.Value, Order]) -> ir.Ope
 def _permute(op: ir.Operation, order: Order) -> None:
     """Give the indices of an affine access a new order."""
     access = ir.AffineMapAttr(op.attributes["map"]).value
-    indices = [access.results[k] for k in order]
+    indices = [access.results[k] for k in order.dims]
     op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, indices))
 
 
@@ -327,7 +385,7 @@ def _add_to_load(load: ir.Operation, entries: Mapping[ir.Value, ir.DictAttr], or
     """Give `@load` the parameters of the model that are packed, and the nests that pack them."""
     sources = {array: entries[array] for array in orders}
     packed = [
-        Argument(_packed_type(array, order), described(_packed_name(entries[array]), "output"))
+        Argument(order.type(array), described(_packed_name(entries[array]), "output"))
         for array, order in orders.items()
     ]
     function, by_name = with_results(load, sources, packed)
@@ -345,7 +403,7 @@ def _packing_nest(source: ir.Value, target: ir.Value, order: Order) -> None:
     loops = [extents[k] for k in looped]
     zero = ir.AffineExpr.get_constant(0)
     indices = [ir.AffineExpr.get_dim(looped.index(k)) if k in looped else zero for k in range(len(extents))]
-    inverse = [order.index(k) for k in range(len(order))]
+    inverse = [order.dims.index(k) for k in range(len(order.dims))]
     with affine.nest(loops) as ivs:
         read = ir.AffineMap.get(len(ivs), 0, [indices[k] for k in inverse])
         affine.store(affine.load(source, read, ivs), target, ir.AffineMap.get(len(ivs), 0, indices), ivs)
