@@ -27,6 +27,7 @@ _NESTS = (
 _LINEAR = (
     "refine-domains"
     ",split-dimensions,refine-domains"  # new dimensions are divisions in accesses
+    ",merge-dimensions"  # before fills are cut to boxes
     ",shrink-fills"
     ",pack-taps"
 )

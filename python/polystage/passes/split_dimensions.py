@@ -1,16 +1,13 @@
 """Split array dimensions that hold several digits, so that each digit may lie across the lanes by itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.nest_reader import read_nest
-from polystage.analysis.nests import Access, Linear, Nest, NotANestError, NotLinearError, main_function, top_nests
-from polystage.analysis.values import producer
+from polystage.analysis.nests import Access, Linear, Nest, main_function
+from polystage.passes._array_uses import accesses_of_allocs
 from polystage.pipeline import Pass, PassContext
-
-_ACCESSES = ("affine.load", "affine.store")
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class SplitDimensions(Pass):
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Split what can be split."""
-        uses = _accesses(main_function(op))
+        uses = accesses_of_allocs(main_function(op))
         for array, found in uses.items():
             rank = ir.MemRefType(array.type).rank
             for dim in reversed(range(rank)):
@@ -85,35 +82,6 @@ def _apart(form: Linear, nest: Nest, radix: int) -> bool:
         return False
     extent, factor = loops[0]
     return factor == 1 and extent % radix == 0
-
-
-def _accesses(function: ir.Operation) -> Mapping[ir.Value, list[tuple[Nest, Access]]]:
-    """All accesses of the arrays that the function allocates and uses in readable nests only."""
-    found: dict[ir.Value, list[tuple[Nest, Access]]] = {}
-    counted: dict[ir.Value, int] = {}
-    for nest in _nests(function):
-        stored = [] if nest.store.indirect else [nest.store.access]
-        for access in (*nest.loads, *stored):
-            found.setdefault(access.array, []).append((nest, access))
-            counted[access.array] = counted.get(access.array, 0) + 1
-    return {array: uses for array, uses in found.items() if _only_accessed(array, counted[array])}
-
-
-def _nests(function: ir.Operation) -> Iterator[Nest]:
-    for loop in top_nests(function):
-        try:
-            yield read_nest(loop)
-        except (NotANestError, NotLinearError):
-            continue
-
-
-def _only_accessed(array: ir.Value, count: int) -> bool:
-    """Whether it is an alloc whose uses are exactly ``count`` affine accesses."""
-    owner = producer(array)
-    if owner is None or owner.name != "memref.alloc":
-        return False
-    names = [use.owner.operation.name for use in array.uses]
-    return len(names) == count and all(name in _ACCESSES for name in names)
 
 
 def _split(array: ir.Value, dim: int, radix: int) -> None:
