@@ -94,10 +94,13 @@ class Sweeping:
         footprints = [self.footprint(number, reference) for number, reference in group.references[array]]
         writers = [(self.nests[number], self.boxes[number]) for number in group.writers.get(array, ())]
         outside, lives = array in group.from_outside, array in group.live_out and array in group.writers
+        deepest = max(self.boxes[number].level for number, _ in group.references[array])
         parts = [*footprints, *(part for writer in writers for part in writer)]
         return self.memory.windows.get(
-            parts, lambda: window_of(array, footprints, writers, loaded=outside, stored=lives), outside, lives
-        )
+            parts,
+            lambda: window_of(array, footprints, writers, deepest, loaded=outside, stored=lives),
+            outside, lives, deepest,
+        )  # fmt: skip
 
     @cached_property
     def placed(self) -> tuple[Box, ...]:

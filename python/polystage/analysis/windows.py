@@ -33,9 +33,9 @@ class Window:
     """What of an array must be on chip at each position: an interval for each dimension of the array.
 
     ``level`` says how long one window lasts: for ever, for a sweep, or for a step, from which to the next it moves on
-    along dimension ``sliding``. ``deepest`` is the last level that refers to the array (a window that is used before
-    the loops only is free in them). ``loaded``: elements come from outside; ``stored``: they live on. ``done`` bounds
-    what may be stored after each step: all nests have written the elements below it.
+    along dimension ``sliding``. ``deepest`` is the last level with a nest that refers to the array (a window that is
+    used before the loops only is free in them). ``loaded``: elements come from outside; ``stored``: they live on.
+    ``done`` bounds what may be stored after each step: all nests have written the elements below it.
     """
 
     array: ir.Value
@@ -121,12 +121,13 @@ def window_of(
     array: ir.Value,
     footprints: Sequence[Footprint],
     writers: Sequence[tuple[SweptNest, Box]],
+    deepest: Level,
     *,
     loaded: bool,
     stored: bool,
 ) -> Window:
-    """The window of an array that the footprints refer to, and ``writers`` write."""
-    level, deepest = (choose(footprint.level for footprint in footprints) for choose in (min, max))
+    """The window of an array that the footprints refer to, and ``writers`` write; nests up to ``deepest`` do."""
+    level = min(footprint.level for footprint in footprints)
     dims, moving = together(footprints)
     shape = ir.MemRefType(array.type).shape
     dims = [Interval(maximum(low, 0), minimum(high, extent)) for (low, high), extent in zip(dims, shape, strict=True)]

@@ -148,16 +148,16 @@ class GroupWriter:
         return Place(Row(before.shape, repeats, after.shape), (*before.starts, *starts, *after.starts))
 
     def before(self, level: Level, s: int, t: int) -> Iterator[Action]:
-        """Actions at a position: windows opened as they are needed, nests, windows closed in steps."""
+        """Actions at a position: windows opened as they are needed, nests, windows closed that no deeper level uses."""
         sweep = self.plan.sweep
         windows = [array for array, each in self.plan.windows.items() if each.window.level == level]
         numbers = [k for k, box in enumerate(sweep.boxes) if box.level == level and _active(box.active, s, t)]
         boxes = {k: box_at(sweep.boxes[k].loops, s, t) for k in numbers}
         numbers = [k for k in numbers if all(boxes[k][1])]
-        early = [array for array in windows if level != Level.STEP or self.plan.windows[array].kept]
-        for array in early:
+        opened = {array for array in windows if self.plan.windows[array].kept}
+        for array in [array for array in windows if array in opened]:
             yield from self.opened(array, s, t)
-        opened = set(early)
+        ending = [array for array in windows if self.plan.windows[array].window.deepest == level]
         for at, number in enumerate(numbers):
             touched = [array for array in windows if _touches(sweep.group.nests[number].nest, array)]
             for array in touched:
@@ -166,19 +166,20 @@ class GroupWriter:
                     yield from self.opened(array, s, t)
             lows, extents = boxes[number]
             yield Action(Compute(number, extents), lows)
-            if level == Level.STEP:
-                later = [sweep.group.nests[k].nest for k in numbers[at + 1 :]]
-                for array in [a for a in touched if not any(_touches(nest, a) for nest in later)]:
-                    yield from self.stored(array, s, t)
-        if level == Level.STEP:
-            for array in [a for a in windows if self.plan.windows[a].kept]:
-                if not any(_touches(sweep.group.nests[k].nest, array) for k in numbers):
-                    yield from self.stored(array, s, t)
+            later = [sweep.group.nests[k].nest for k in numbers[at + 1 :]]
+            for array in [a for a in touched if a in ending and not any(_touches(nest, a) for nest in later)]:
+                yield from self.stored(array, s, t)
+        for array in windows:
+            if array not in ending and array not in opened:
+                yield from self.opened(array, s, t)
+            kept = array in ending and self.plan.windows[array].kept
+            if kept and not any(_touches(sweep.group.nests[k].nest, array) for k in numbers):
+                yield from self.stored(array, s, t)
 
     def after(self, level: Level, s: int) -> Iterator[Action]:
         """Actions after the loops inside a level."""
         for array, each in self.plan.windows.items():
-            if each.window.level == level:
+            if each.window.level == level < each.window.deepest:
                 yield from self.stored(array, s, 0)
 
     def opened(self, array: ir.Value, s: int, t: int) -> Iterator[Action]:

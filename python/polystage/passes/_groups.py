@@ -9,7 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.layouts import Layout
 from polystage.analysis.sweeps import Memory, Sweep, sweep
-from polystage.analysis.swept_nests import Level, swept_nest
+from polystage.analysis.swept_nests import swept_nest
 from polystage.analysis.values import argument_text, array_name, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
@@ -161,7 +161,11 @@ def candidate(
 
 
 def _life(swept: Sweep, each: Held, array: ir.Value, first: int) -> tuple[int, int]:
-    if each.kept or each.window.level < Level.STEP:
+    """The nests during which a window is on chip: all, unless one level uses it and nothing of it stays.
+
+    The nests of a level run one after another, those of different levels at different times.
+    """
+    if each.kept or each.window.level < each.window.deepest:
         return first, first + len(swept.group.nests) - 1
     users = [number for number, _ in swept.group.references[array]]
     return first + min(users), first + max(users)

@@ -104,8 +104,8 @@ def _fills_more(extent: int, machine: Machine) -> bool:
 
 def _joins(access: Access, nest: Nest, high: int, low: int, radix: int) -> bool:
     """Whether an access goes over two loops as over the digits of one dimension."""
-    return any(
-        index.dims[low] == 1 and index.dims[high] == radix == nest.extents[low] and index.support == frozenset((high, low))
+    return nest.extents[low] == radix and any(
+        (index.dims[high], index.dims[low]) == (radix, 1) and index.support == frozenset((high, low))
         for index in access.indices
     )
 
