@@ -42,6 +42,7 @@ func.func @main(%x: memref<16x192xf32>, %w: memref<192x8xf32>, %y: memref<16x8xf
       }
     }
   }
+  // CHECK: affine.store %{{.*}}, %arg2
   affine.for %q = 0 to 16 {
     affine.for %n = 0 to 8 {
       affine.store %c0, %y[%q, %n] : memref<16x8xf32>
