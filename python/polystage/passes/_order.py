@@ -1,15 +1,21 @@
-"""Moves nests that only initialise to where their array is first used (mechanism of ``stage``).
+"""Moves nests to where less is live between them (mechanism of ``stage``).
 
 Lowering writes initial values and borders far from their use, which makes arrays live longer than they need and
 separates what could be a group. A nest that loads nothing may go directly before the first other nest that uses its
 array, if no nest that it passes stores or loads an element that it stores.
+
+A nest that ends the lives of arrays larger than the one it begins, as one that rounds sums does, goes directly behind
+the last nest whose work it needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 
 from torch_mlir import ir
 
 from polystage.analysis.nests import Access, Gather, Nest
+from polystage.analysis.values import producer
+from polystage.dialects.npu import element_bytes
 
 
 def cluster_initialisations(nests: Sequence[Nest]) -> None:
@@ -29,6 +35,41 @@ def cluster_initialisations(nests: Sequence[Nest]) -> None:
         passed = own[main:at]
         if not any(_meets(nest, other) for other in passed):
             nest.op.move_before(own[main].op)
+
+
+def advance_last_uses(nests: Sequence[Nest]) -> None:
+    """Reorder the nests of one block, given in program order, in place."""
+    order = list(nests)
+    users: dict[ir.Value, list[Nest]] = {}
+    for nest in nests:
+        for array in _arrays(nest):
+            users.setdefault(array, []).append(nest)
+    at = {nest.op: k for k, nest in enumerate(order)}
+    for nest in nests:
+        own, here = nest.store.array, at[nest.op]
+        read = _arrays(nest) - {own}
+        needed = [*users[own], *(other for array in read for other in users[array] if other.store.array == array)]
+        behind = max((at[other.op] for other in needed if at[other.op] < here), default=here)
+        ended = [each for each in read if producer(each) is not None and _last_use(users[each], nest, at) <= behind]
+        if behind < here - 1 and sum(map(_bytes, ended)) > _bytes(own):
+            alloc = producer(own)
+            if alloc is not None and min(at[other.op] for other in users[own]) == here:
+                alloc.move_after(order[behind].op)
+                nest.op.move_after(alloc)
+            else:
+                nest.op.move_after(order[behind].op)
+            order.insert(behind + 1, order.pop(here))
+            at = {each.op: k for k, each in enumerate(order)}
+
+
+def _last_use(users: Sequence[Nest], but: Nest, at: Mapping[ir.Operation, int]) -> int:
+    """The position of the last nest that uses an array besides one."""
+    return max((at[other.op] for other in users if other is not but), default=-1)
+
+
+def _bytes(array: ir.Value) -> int:
+    type_ = ir.MemRefType(array.type)
+    return prod(type_.shape) * element_bytes(type_.element_type)
 
 
 def _arrays(nest: Nest) -> set[ir.Value]:

@@ -22,7 +22,7 @@ from polystage.analysis.values import array_name, check_arguments
 from polystage.errors import UserError
 from polystage.machine import Machine, of_module
 from polystage.passes._banks_candidates import candidates, takes
-from polystage.passes._order import cluster_initialisations
+from polystage.passes._order import advance_last_uses, cluster_initialisations
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._plan_emission import PlanWriter
 from polystage.passes._planning import plan_of
@@ -97,6 +97,7 @@ class Stage(Pass):
         cluster_initialisations([step.nest for step in _schedule(function, machine, ctx)])
         if ctx.failed:
             return
+        advance_last_uses([step.nest for step in _schedule(function, machine, ctx)])
         steps = list(_schedule(function, machine, ctx))
         writer = self.decided(steps, machine)
         units = writer.decide()
