@@ -76,7 +76,8 @@ def _matrix_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine
     cycles = passes * (columns * machine.cycle_factor(str(node.type)) + instructions * matrix.stationary_load_cycles)
     blocks = ceil(rows / min(machine.lanes, matrix.columns))
     boxes = prod(sizes[d] for d in nest.parallel) // (rows * moved) * blocks
-    drained = boxes * (2 * moved + instructions * machine.vector.fixed_cycles)
+    # sums start in PSUM and leave it once: nothing is added to the result
+    drained = boxes * (moved + instructions * machine.vector.fixed_cycles)
     return cycles / matrix.clock_ghz + drained / machine.vector.clock_ghz
 
 
