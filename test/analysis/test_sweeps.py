@@ -266,6 +266,36 @@ def test_tiles_of_the_sink_are_not_interleaved() -> None:
     swept(program, "y", tiles=[Tile(2, 2), Tile(0, 1)])
 
 
+def padded_upsampling() -> list[Nest]:
+    """Blocks of two rows are made where each row of the border is made when it is needed."""
+    return nests(
+        {"x": "6x4", "p": "14x5", "y": "12x4", "w": "3x2"},
+        "14: p[d0, 0] =",
+        "4: p[0, d0 + 1] =",
+        "4: p[13, d0 + 1] =",
+        "6x2x4: p[2 * d0 + d1 + 1, d2 + 1] = x[d0, d2]",
+        "12x4: y[d0, d1] =",
+        "12x4x3x2: y[d0, d1] += p[d0 + d2, d1 + d3], w[d2, d3]",
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_borders_run_ahead_with_what_they_surround(size: int) -> None:
+    found = swept(padded_upsampling(), "y", tiles=[Tile(0, size)])
+    padded = next(array for array in found.windows if name_of(array) == "p")
+    assert found.repeated == 0
+    assert found.filled(padded)
+
+
+def test_what_comes_only_in_part_from_outside_leaves_holes() -> None:
+    found = swept(padded_upsampling()[3:], "y", tiles=[Tile(0, 1)], live_in=("p",))
+    padded = next(array for array in found.windows if name_of(array) == "p")
+    border = ((0, 13), (0, 0))
+    assert found.filled(padded)  # if all of it does
+    assert not found.filled(padded, border)
+    assert found.loaded(padded, border) == 14
+
+
 def side_results() -> list[Nest]:
     """Two layers of a stack of gated convolutions: the second does not need the skip sums of the first."""
     return nests(

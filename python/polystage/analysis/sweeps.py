@@ -33,7 +33,7 @@ from polystage.analysis.memory import Known
 from polystage.analysis.preimages import Made, made
 from polystage.analysis.sweep_legality import problem_of
 from polystage.analysis.swept_nests import Box, Footprint, Level, Reference
-from polystage.analysis.windows import Window, window_of
+from polystage.analysis.windows import Region, Window, counts, shared, window_of
 
 MAX_FILL = 64  # steps before the first tile
 
@@ -110,6 +110,9 @@ class Sweeping:
             if number in self.group.main and number not in self.boxes:
                 self._place(number, [*self._needs(number)])
         for number in range(count):
+            if number in self.boxes and self._initialises(number):
+                self._place(number, [*self._needs(number), *self._siblings(number)])
+        for number in range(count):
             if number not in self.boxes:
                 followed = self._follow(number)
                 if followed is not None:
@@ -118,6 +121,11 @@ class Sweeping:
             if number not in self.boxes:
                 self._place(number, [*self._needs(number), *self._siblings(number)])
         return tuple(self.boxes[number] for number in range(count))
+
+    def _initialises(self, number: int) -> bool:
+        """Whether a nest reads nothing, so that it may run ahead with the nests that write the rest of its array."""
+        nest = self.nests[number]
+        return not nest.reads and nest.whole is None and number != self.group.sink
 
     def _place(self, number: int, needs: Sequence[Footprint]) -> None:
         """The iterations of a nest that make what is needed."""
@@ -173,7 +181,7 @@ class Sweeping:
     def _siblings(self, number: int) -> Iterator[Footprint]:
         """Footprints of the nests that write other parts of the same array."""
         for other in self.group.writers[self.nests[number].store.array]:
-            if other in self.boxes:
+            if other in self.boxes and other != number:
                 yield self.footprint(other, self.nests[other].store)
 
     def _sources(self, number: int) -> Iterator[Source]:
@@ -214,30 +222,45 @@ class Sweep:
         """Iterations of each loop of a nest at one position at most."""
         return tuple(int(extent(interval).max()) for interval in self.boxes[nest].loops)
 
-    def loaded(self, array: ir.Value) -> int:
-        """Elements of an array that come from outside, over all."""
+    def loaded(self, array: ir.Value, given: Region | None = None) -> int:
+        """Elements of an array that come from outside, over all; only those ``given`` do."""
         window = self.windows[array]
-        return window.entering(self.sweeps) if window.loaded else 0
+        return window.entering(self.sweeps, given) if window.loaded else 0
 
     def stored(self, array: ir.Value) -> int:
         """Elements of an array that go outside, over all."""
         window = self.windows[array]
         return window.leaving(self.sweeps) if window.stored else 0
 
-    def covered(self, array: ir.Value) -> bool:
+    def covered(self, array: ir.Value, given: Region | None = None) -> bool:
         """Whether all that is stored of an array was written or loaded before; sure only if it says so.
 
-        The hull of what several nests write may hold elements that none of them does.
+        The hull of what several nests write may hold elements that none of them does. ``given``: only so much comes
+        from outside.
         """
         writers = self.group.apart.get(array, ())
-        if self.windows[array].loaded or any(self.group.nests[number].whole is not None for number in writers):
-            return self.windows[array].loaded
-        return self.written(array) == self.stored(array)
+        loaded = self.windows[array].loaded
+        if (loaded and given is None) or any(self.group.nests[number].whole is not None for number in writers):
+            return loaded
+        return self._apart_from(array, given) and self.written(array) + self.loaded(array, given) == self.stored(array)
 
-    def filled(self, array: ir.Value) -> bool:
-        """Whether what a sliding window keeps was written or loaded before; sure only if it says so."""
+    def filled(self, array: ir.Value, given: Region | None = None) -> bool:
+        """Whether what a sliding window keeps was written or loaded before; sure only if it says so.
+
+        Counted step by step, as elements that a nest writes later than others would be kept before they are there.
+        ``given``: only so much comes from outside.
+        """
         window = self.windows[array]
-        return window.loaded or self.written(array) >= window.entering(self.sweeps)
+        if window.loaded and given is None:
+            return True
+        there = np.zeros((self.sweeps, self.steps), np.int64)
+        for number in self.group.apart.get(array, ()):
+            nest = self.group.nests[number]
+            there += self.boxes[number].counts * nest.elements // nest.iterations
+        if window.loaded and given is not None:
+            there += counts(shared(window.new, given))
+        missing = counts(window.new) - there
+        return self._apart_from(array, given) and bool((missing.cumsum(axis=1) <= 0).all())
 
     def written(self, array: ir.Value) -> int:
         """Elements that the group writes of an array, over all."""
@@ -246,6 +269,14 @@ class Sweep:
             nest = self.group.nests[number]
             written += self.iterations(number) * nest.elements // nest.iterations
         return written
+
+    def _apart_from(self, array: ir.Value, given: Region | None) -> bool:
+        """Whether the group writes nothing of a region."""
+        stores = [self.group.nests[number].store for number in self.group.apart.get(array, ())]
+        return given is None or not any(
+            all(form.least <= most and least <= form.most for form, (least, most) in zip(s.forms, given, strict=True))
+            for s in stores
+        )
 
 
 def sweep(group: Group, tiles: Sequence[Tile], memory: Memory | None = None) -> Sweep | Refused:

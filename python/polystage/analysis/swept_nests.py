@@ -151,7 +151,8 @@ class Box:
         return self._footprints[reference]
 
     @cached_property
-    def _counts(self) -> Matrix:
+    def counts(self) -> Matrix:
+        """Iterations at each position."""
         counts = np.ones((1, 1), np.int64) if self.active is None else self.active.astype(np.int64)
         for interval in self.loops:
             counts = counts * extent(interval)
@@ -159,11 +160,11 @@ class Box:
 
     @cached_property
     def _total(self) -> int:
-        return int(self._counts.sum())
+        return int(self.counts.sum())
 
     def iterations(self, sweeps: int, steps: int) -> int:
         """Iterations over so many sweeps of so many steps."""
-        rows, columns = self._counts.shape
+        rows, columns = self.counts.shape
         return (
             self._total
             * (sweeps // rows if self.level > Level.BEFORE else 1)

@@ -15,6 +15,7 @@ from polystage.analysis.intervals import (
     Mask,
     Matrix,
     extent,
+    intersection,
     matrix,
     maximum,
     minimum,
@@ -26,6 +27,9 @@ from polystage.analysis.intervals import (
     remaining,
 )
 from polystage.analysis.swept_nests import Box, Footprint, Level, SweptNest, together
+
+Region = tuple[tuple[int, int], ...]
+"""Least and greatest index along each dimension of an array."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,15 @@ class Window:
         final = Interval(np.maximum(previous(self.done, -FAR), low), np.minimum(self.done, high))
         return _replaced(self.dims, self.sliding, final)
 
-    def entering(self, sweeps: int) -> int:
-        """Elements of ``new`` over all times that it is taken in."""
-        return self._moved(self._entering, sweeps)
+    @cached_property
+    def hull(self) -> Region:
+        """All elements that are on chip at some time."""
+        return tuple((int(matrix(low).min()), int(matrix(high).max()) - 1) for low, high in self.dims)
+
+    def entering(self, sweeps: int, region: Region | None = None) -> int:
+        """Elements of ``new``, or of what it shares with a region, over all times that it is taken in."""
+        counted = self._entering if region is None else _count(shared(self.new, region))
+        return self._moved(counted, sweeps)
 
     def leaving(self, sweeps: int) -> int:
         """Elements of ``final`` over all times that it goes out."""
@@ -109,12 +119,25 @@ class Window:
         return count * (sweeps // rows if self.level > Level.BEFORE else 1)
 
 
+def counts(part: Sequence[Interval]) -> Matrix:
+    """Elements of a box at each position."""
+    found = np.ones((1, 1), np.int64)
+    for interval in part:
+        found = found * extent(interval)
+    return found
+
+
+def shared(part: Sequence[Interval], region: Region) -> tuple[Interval, ...]:
+    """What a box shares with a region at each position."""
+    return tuple(
+        intersection(interval, Interval(least, most + 1)) for interval, (least, most) in zip(part, region, strict=True)
+    )
+
+
 def _count(part: Sequence[Interval]) -> tuple[int, int]:
     """Elements of a box at all positions together, and of how many sweeps these are."""
-    counts = np.ones((1, 1), np.int64)
-    for interval in part:
-        counts = counts * extent(interval)
-    return int(counts.sum()), len(counts)
+    found = counts(part)
+    return int(found.sum()), len(found)
 
 
 def window_of(

@@ -14,7 +14,7 @@ from polystage.analysis.values import argument_text, array_name, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._group_emission import Held, held
-from polystage.passes._schedule import Resident, Step, Uses, layout_of, uses_of
+from polystage.passes._schedule import Box, Resident, Step, Uses, common, hull, layout_of, uses_of, written
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,11 @@ class Arrays:
         self.uses = uses_of(steps, machine.lanes)
         self.nests = [swept_nest(step.nest) for step in steps]
         self.groups: dict[tuple[int, int], Group] = {}
-        self.given: dict[ir.Value, tuple[int, Layout | None]] = {}
+        self.types: dict[ir.Value, tuple[int, Layout | None]] = {}
+        self.stores: dict[ir.Value, list[tuple[int, Box]]] = {}
+        for k, step in enumerate(steps):
+            array = step.nest.store.array
+            self.stores.setdefault(array, []).extend((k, box) for box in written([step], array))
         self.wanted: dict[tuple[int, int], Mapping[ir.Value, Uses]] = {}
         for each in residents:
             uses = self.uses.setdefault(each.array, Uses())
@@ -107,16 +111,20 @@ class Arrays:
     def lie(self, array: ir.Value, first: int, last: int) -> tuple[int, Layout]:
         """Bytes of an element, and the layout of an array in the group of nests ``first`` to ``last``."""
         type_ = ir.MemRefType(array.type)
-        if array not in self.given:
+        if array not in self.types:
             plain = type_.affine_map == ir.AffineMap.get_identity(type_.rank)
             layout = None if plain else Layout.of(type_, self.machine.lanes)
-            self.given[array] = element_bytes(type_.element_type), layout
-        size, layout = self.given[array]
+            self.types[array] = element_bytes(type_.element_type), layout
+        size, layout = self.types[array]
         if layout is None:
             if (first, last) not in self.wanted:
                 self.wanted[first, last] = uses_of(self.steps[first : last + 1], self.machine.lanes)
             layout = layout_of(type_, self.wanted[first, last][array], self.machine)
         return size, layout
+
+    def before(self, array: ir.Value, first: int) -> Box | None:
+        """What nests before ``first`` wrote of an array; None for an argument."""
+        return hull(box for k, box in self.stores.get(array, []) if k < first)
 
     def outside(self, array: ir.Value, position: int, direction: int) -> bool:
         """Whether an array is used after a position (direction 1), or written before it (-1)."""
@@ -150,10 +158,13 @@ def candidate(
         size, layout = arrays.lie(array, first, last)
         each = held(window, layout)
         windows[array] = each
-        if (window.stored and not swept.covered(array)) or (each.kept and not swept.filled(array)):
+        given = arrays.before(array, first) if window.loaded else None
+        if given is not None and common(given, window.hull) == window.hull:
+            given = None
+        if (window.stored and not swept.covered(array, given)) or (each.kept and not swept.filled(array, given)):
             return Refused(0, f"leaves holes in '{array_name(array)}'")
         stored[array] = swept.stored(array) * size
-        moved[array] = swept.loaded(array) * size + stored[array]
+        moved[array] = swept.loaded(array, given) * size + stored[array]
         lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / alignment) * alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first)))

@@ -2,7 +2,7 @@
 
 Lowering writes initial values and borders far from their use, which makes arrays live longer than they need and
 separates what could be a group. A nest that loads nothing may go directly before the first other nest that uses its
-array, if no nest that it passes stores or loads an element that it stores.
+array, or its part of one with a seam, if no nest that it passes stores or loads an element that it stores.
 
 A nest that ends the lives of arrays larger than the one it begins, as one that rounds sums does, goes directly behind
 the last nest whose work it needs.
@@ -16,6 +16,7 @@ from torch_mlir import ir
 from polystage.analysis.nests import Access, Gather, Nest
 from polystage.analysis.values import producer
 from polystage.dialects.npu import element_bytes
+from polystage.passes._seams import Seam, seam_of
 
 
 def cluster_initialisations(nests: Sequence[Nest]) -> None:
@@ -29,10 +30,11 @@ def cluster_initialisations(nests: Sequence[Nest]) -> None:
             continue
         own = users[nest.store.array]
         at = own.index(nest)
-        main = next((k for k, other in enumerate(own) if other.loads), None)
+        seam = seam_of(nest.store.array, own)
+        main = next((k for k, other in enumerate(own) if other.loads and _shares(seam, nest, other)), None)
         if main is None:
             continue
-        passed = own[main:at]
+        passed = own[main:at] or [other for other in own[at + 1 : main] if other.loads]
         if not any(_meets(nest, other) for other in passed):
             nest.op.move_before(own[main].op)
 
@@ -75,6 +77,17 @@ def _bytes(array: ir.Value) -> int:
 def _arrays(nest: Nest) -> set[ir.Value]:
     gathered = {node.array for node in nest.nodes if isinstance(node, Gather)}
     return {nest.store.array, *(access.array for access in nest.loads), *gathered}
+
+
+def _shares(seam: Seam | None, fill: Nest, other: Nest) -> bool:
+    """Whether another nest uses the part of the array that the fill is in."""
+    array = fill.store.array
+    if seam is None or other.store.indirect or any(isinstance(node, Gather) for node in other.nodes):
+        return True
+    low, high = fill.store.access.indices[seam.dim].span(fill.extents)
+    touched = [access for access in (*other.loads, other.store.access) if access.array == array]
+    spans = [access.indices[seam.dim].span(other.extents) for access in touched]
+    return any(least <= high and low <= most for least, most in spans)
 
 
 def _meets(fill: Nest, other: Nest) -> bool:

@@ -20,7 +20,7 @@ from polystage.passes._group_search import larger_tiles
 from polystage.passes._groups import Arrays, Candidate, Outline, candidate, rooms
 from polystage.passes._placing import moves_only, place, place_slice, write_transfer
 from polystage.passes._plan import Plan, Segment
-from polystage.passes._schedule import Box, Step, hull, written
+from polystage.passes._schedule import Box, Step
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
 
@@ -135,10 +135,9 @@ class PlanWriter:
 
     def given(self, group: Candidate) -> Iterator[tuple[ir.Value, Box]]:
         """What nests before a group wrote of the intermediates and results that it loads."""
-        before = self.steps[: group.outline.first]
         for array, each in group.windows.items():
-            box = hull(written(before, array))
-            if each.window.loaded and box is not None and any(step.nest.store.array == array for step in self.steps):
+            box = self.arrays.before(array, group.outline.first)
+            if each.window.loaded and box is not None:
                 yield array, box
 
     def relayouts(self, group: Candidate) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Fill only what is read, and no later nest overwrites before."""
+"""Fill only what is read, and no later nest overwrites before; what different nests write is filled apart."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,16 @@ from polystage.analysis.nests import (
 )
 from polystage.analysis.values import producer
 from polystage.dialects import affine
+from polystage.passes._seams import Box, seam_of
 from polystage.pipeline import Pass, PassContext
-
-Box = tuple[tuple[int, int], ...]
-"""Least and greatest index along each dimension."""
 
 
 @dataclass(frozen=True)
 class ShrinkFills(Pass):
-    """Fill only what is read, and no later nest overwrites before.
+    """Fill only what is read, and no later nest overwrites before; what different nests write is filled apart.
 
     A padded input is a fill of the whole array and a copy into its interior; what remains of the fill is the border,
-    and of that what the windows of later nests reach.
+    and of that what the windows of later nests reach. The border of a concat is filled for each operand by itself.
 
     Before:
 
@@ -60,7 +58,12 @@ class ShrinkFills(Pass):
             left = [box] if read is None else [*_common(box, read)]
             for cover in _covers(nest.store.array, nests[position + 1 :]):
                 left = [piece for each in left for piece in without(each, cover)]
-            if left != [box] and len(left) <= 2 * len(box):
+            if len(left) > 2 * len(box):
+                left = [box]
+            seam = seam_of(nest.store.array, nests)
+            if seam is not None:
+                left = [part for each in left for part in seam.parts(each)]
+            if left != [box]:
                 _refill(nest, left)
                 ctx.statistic("shrunk" if left else "removed", 1)
 
