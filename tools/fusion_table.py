@@ -42,7 +42,7 @@ def fused(name: str, model: Any, inputs: Sequence[Any], target: str) -> str:
         result = run_pipeline(module, stages[at].pipeline, REGISTRY)
         found = {each.name: each.value for each in result.statistics}
         old, new = found["operations-before"], found["operations-after"]
-        cells = (str(found.get("fused", 0)), *map(human_count, (old, new)), f"{1 - new / old:.1%}")
+        cells = (str(found.get("fused", 0)), *map(human_count, (old, new, old - new)))
         return _row(name, *cells, *map(human_count, (before, macs(module))))
 
 
@@ -107,7 +107,7 @@ def main() -> int:
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="bf16", help="default: %(default)s")
     parser.add_argument("--target", default="trainium1", help="default: %(default)s")
     arguments = parser.parse_args()
-    print(_head("model", "nests fused", "operations before", "after", "saved", "MACs before", "after"), flush=True)
+    print(_head("model", "nests fused", "operations before", "after", "fewer", "MACs before", "after"), flush=True)
     for name, model, inputs in models(arguments.models, (), arguments.dtype):
         print(fused(name, model, inputs, arguments.target), flush=True)
     print(f"\n{_head('operator', 'instructions, not fused', 'one for each operation', 'selected')}", flush=True)
