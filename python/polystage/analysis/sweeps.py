@@ -227,10 +227,10 @@ class Sweep:
         window = self.windows[array]
         return window.entering(self.sweeps, given) if window.loaded else 0
 
-    def stored(self, array: ir.Value) -> int:
-        """Elements of an array that go outside, over all."""
+    def stored(self, array: ir.Value, inside: Region | None = None) -> int:
+        """Elements of an array that go outside, over all; only those ``inside`` of a region do."""
         window = self.windows[array]
-        return window.leaving(self.sweeps) if window.stored else 0
+        return window.leaving(self.sweeps, inside) if window.stored else 0
 
     def covered(self, array: ir.Value, given: Region | None = None) -> bool:
         """Whether all that is stored of an array was written or loaded before; sure only if it says so.

@@ -102,9 +102,10 @@ class Window:
         counted = self._entering if region is None else _count(shared(self.new, region))
         return self._moved(counted, sweeps)
 
-    def leaving(self, sweeps: int) -> int:
-        """Elements of ``final`` over all times that it goes out."""
-        return self._moved(self._leaving, sweeps)
+    def leaving(self, sweeps: int, region: Region | None = None) -> int:
+        """Elements of ``final``, or of what it shares with a region, over all times that it goes out."""
+        counted = self._leaving if region is None else _count(shared(self.final, region))
+        return self._moved(counted, sweeps)
 
     @cached_property
     def _entering(self) -> tuple[int, int]:

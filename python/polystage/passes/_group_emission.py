@@ -13,23 +13,24 @@ from math import gcd
 from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.intervals import Bound, Interval, Mask
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, Store
 from polystage.analysis.sweeps import Sweep
 from polystage.analysis.swept_nests import Level
 from polystage.analysis.tiling import tiling_of
 from polystage.analysis.values import array_name
-from polystage.analysis.windows import Window
 from polystage.dialects import affine
 from polystage.dialects.npu import memory_of
 from polystage.machine import Machine
+from polystage.passes._borders import Border, around
+from polystage.passes._held import Held, box_at, clipped, extents_of, is_active, kept_at
 from polystage.passes._placing import write_move
 from polystage.passes._positions import (
     Action,
     Alloc,
     Base,
     Compute,
+    Fill,
     Keep,
     Place,
     Repeat,
@@ -41,7 +42,7 @@ from polystage.passes._positions import (
     compress,
     place_of,
 )
-from polystage.passes._schedule import Box
+from polystage.passes._schedule import Box, common
 from polystage.passes._shift import Shift
 from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, StagedNest, access_map
@@ -53,21 +54,13 @@ Corner = tuple[ir.Value, Starts]
 
 
 @dataclass(frozen=True)
-class Held:
-    """A window as it lies on chip; ``kept``: some step finds part of the one before in it."""
-
-    window: Window
-    layout: Layout
-    kept: bool
-
-
-@dataclass(frozen=True)
 class GroupPlan:
     """A group to be written: its sweep, how each nest is run and in how much room, and the windows.
 
     Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
     intermediates that it loads ``given`` is what was written before. ``relayouts`` are nests that only bring what is on
     chip into another layout. ``slices`` are on chip throughout, with their memory.
+    ``borders`` do not move.
     """
 
     sweep: Sweep
@@ -77,42 +70,7 @@ class GroupPlan:
     given: Mapping[ir.Value, Box]
     relayouts: frozenset[int]
     slices: Mapping[Slice, ir.Value]
-
-
-def value(bound: Bound, sweep: int, step: int) -> int:
-    """A bound at one position."""
-    if isinstance(bound, int):
-        return bound
-    rows, columns = bound.shape
-    return int(bound[sweep if rows > 1 else 0, step if columns > 1 else 0])
-
-
-def box_at(dims: Sequence[Interval], sweep: int, step: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Starts and extents of a box at one position."""
-    lows = tuple(value(interval.low, sweep, step) for interval in dims)
-    highs = tuple(value(interval.high, sweep, step) for interval in dims)
-    return lows, tuple(max(0, high - low) for low, high in zip(lows, highs, strict=True))
-
-
-def kept_at(window: Window, sweep: int, step: int) -> tuple[int, int]:
-    """How many elements along the sliding dimension stay from the step before, and how far they move."""
-    if step == 0 or window.sliding is None:
-        return 0, 0
-    low, high = window.dims[window.sliding]
-    base, before = value(low, sweep, step), value(low, sweep, step - 1)
-    return max(0, min(value(high, sweep, step - 1), value(high, sweep, step)) - base), base - before
-
-
-def _clipped(lows: Sequence[int], extents: Sequence[int], box: Box) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What a box of starts and extents shares with another of least and greatest indices."""
-    first = tuple(max(low, least) for low, (least, _) in zip(lows, box, strict=True))
-    ends = [min(low + extent, most + 1) for low, extent, (_, most) in zip(lows, extents, box, strict=True)]
-    return first, tuple(max(0, end - low) for low, end in zip(first, ends, strict=True))
-
-
-def held(window: Window, layout: Layout) -> Held:
-    """The window with that layout."""
-    return Held(window, layout, window.sliding is not None and not window.transient)
+    borders: Mapping[ir.Value, Border]
 
 
 @dataclass
@@ -151,7 +109,7 @@ class GroupWriter:
         """Actions at a position: windows opened as they are needed, nests, windows closed that no deeper level uses."""
         sweep = self.plan.sweep
         windows = [array for array, each in self.plan.windows.items() if each.window.level == level]
-        numbers = [k for k, box in enumerate(sweep.boxes) if box.level == level and _active(box.active, s, t)]
+        numbers = [k for k, box in enumerate(sweep.boxes) if box.level == level and is_active(box.active, s, t)]
         boxes = {k: box_at(sweep.boxes[k].loops, s, t) for k in numbers}
         numbers = [k for k in numbers if all(boxes[k][1])]
         opened = {array for array in windows if self.plan.windows[array].kept}
@@ -195,7 +153,7 @@ class GroupWriter:
         if each.window.loaded:
             lows, extents = box_at(each.window.new, s, t)
             if array in self.plan.given:
-                lows, extents = _clipped(lows, extents, self.plan.given[array])
+                lows, extents = clipped(lows, extents, self.plan.given[array])
             yield from self.transfers(array, lows, extents, load=True)
 
     def stored(self, array: ir.Value, s: int, t: int) -> Iterator[Action]:
@@ -210,9 +168,16 @@ class GroupWriter:
         """A box of an array moves, each part of it where it is."""
         if not all(extents):
             return
-        box = tuple((low, low + extent - 1) for low, extent in zip(lows, extents, strict=True))
+        box: Box | None = tuple((low, low + extent - 1) for low, extent in zip(lows, extents, strict=True))
+        if array in self.plan.borders:
+            inside = self.plan.borders[array].inside
+            for part in around(box, inside) if load else ():
+                yield Action(Fill(array, extents_of(part)), tuple(low for low, _ in part))
+            box = common(box, inside)
+            if box is None:
+                return
         for each, part in pieces(box, [s for s in self.plan.slices if s.array == array], load=load):
-            kind = Transfer(array, tuple(high - low + 1 for low, high in part), load, each)
+            kind = Transfer(array, extents_of(part), load, each)
             yield Action(kind, tuple(low for low, _ in part))
 
     # ---- which runs can be loops
@@ -290,6 +255,8 @@ class GroupWriter:
                     self.keep(kind)
                 case Transfer():
                     self.move(kind, own, ivs)
+                case Fill():
+                    self.fill(kind, own, ivs)
                 case Compute():
                     self.compute(kind, own, ivs)
 
@@ -332,6 +299,16 @@ class GroupWriter:
         how = Implementation("elementwise", lane, replicated=layout.replicated)
         self.stage(nest, how, self.machine.usable_bytes_per_lane)
 
+    def fill(self, kind: Fill, lows: Starts, ivs: Sequence[ir.Value]) -> None:
+        """A part of a border in a window."""
+        rank, lane = len(kind.extents), self.plan.windows[kind.array].layout.dim
+        indices = tuple(Linear(0, tuple(int(k == d) for k in range(rank))) for d in range(rank))
+        op, value = ir.OpResult(kind.array).owner.operation, self.plan.borders[kind.array].value
+        nest = Nest(op, kind.extents, (), (value,), Store(kind.array, indices, 0))
+        shifted = Shift(nest, kind.extents, lows, ivs, self.memory, self.base).nest()
+        lane = lane if lane is not None and kind.extents[lane] > 1 else None
+        self.stage(shifted, Implementation("elementwise", lane), self.machine.usable_bytes_per_lane)
+
     def move(self, kind: Transfer, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """A transfer between a window and its array."""
         array = kind.array
@@ -369,13 +346,6 @@ class GroupWriter:
         tiling = tiling_of(nest, implementation, self.machine)
         choice = choose(tiling, self.machine, room)
         StagedNest(tiling, choice.sizes, choice.order, self.constant).write()
-
-
-def _active(active: Mask | None, s: int, t: int) -> bool:
-    if active is None:
-        return True
-    rows, columns = active.shape
-    return bool(active[s if rows > 1 else 0, t if columns > 1 else 0])
 
 
 def _touches(nest: Nest, array: ir.Value) -> bool:

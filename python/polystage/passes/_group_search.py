@@ -78,9 +78,11 @@ class GroupSearch:
             step = self.steps[k]
             used = [numbers.setdefault(value, len(numbers)) for value in self.touches[k]]
             nests.append((self.signatures[k], step.implementation, tuple(used), self.needs[k]))
+        borders = {value: border.inside for value, border in self.uses.borders.items()}
         outside = tuple(
-            (self.uses.outside(value, last, 1), self.uses.outside(value, first, -1), self.layouts[value])
+            (self.uses.outside(value, last, 1), self.uses.outside(value, first, -1), self.layouts[value], inside)
             for value in numbers
+            for inside in [borders.get(value)]
         )
         return (*nests, outside), list(numbers)
 

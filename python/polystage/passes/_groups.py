@@ -1,6 +1,6 @@
 """What a group of nests takes and moves with given tiles (shared by the policies of ``stage``)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -13,7 +13,8 @@ from polystage.analysis.swept_nests import swept_nest
 from polystage.analysis.values import argument_text, array_name, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
-from polystage.passes._group_emission import Held, held
+from polystage.passes._borders import Border
+from polystage.passes._held import Held, held
 from polystage.passes._schedule import Box, Resident, Step, Uses, common, hull, layout_of, uses_of, written
 
 
@@ -81,10 +82,17 @@ def group_of(arrays_used: "Arrays", first: int, last: int) -> Group:
 
 
 class Arrays:
-    """Where in the schedule each array is used."""
+    """Where in the schedule each array is used; what is in ``borders`` does not move."""
 
-    def __init__(self, steps: Sequence[Step], machine: Machine, residents: Sequence[Resident] = ()) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        machine: Machine,
+        residents: Sequence[Resident] = (),
+        borders: Iterable[Border] = (),
+    ) -> None:
         self.steps, self.machine = steps, machine
+        self.borders = {each.array: each for each in borders}
         self.uses = uses_of(steps, machine.lanes)
         self.nests = [swept_nest(step.nest) for step in steps]
         self.groups: dict[tuple[int, int], Group] = {}
@@ -163,8 +171,11 @@ def candidate(
             given = None
         if (window.stored and not swept.covered(array, given)) or (each.kept and not swept.filled(array, given)):
             return Refused(0, f"leaves holes in '{array_name(array)}'")
-        stored[array] = swept.stored(array) * size
-        moved[array] = swept.loaded(array, given) * size + stored[array]
+        inside = arrays.borders[array].inside if array in arrays.borders else None
+        stored[array] = swept.stored(array, inside) * size
+        entering = given if inside is None else inside if given is None else common(given, inside)
+        nothing = entering is None and inside is not None
+        moved[array] = (0 if nothing else swept.loaded(array, entering)) * size + stored[array]
         lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / alignment) * alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first)))

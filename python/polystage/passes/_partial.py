@@ -65,9 +65,23 @@ class Stay:
         return range(self.touches[self.first].first, self.touches[self.last].last + 1)
 
 
-def with_slices(plan: Plan, program: Program, streams: Streams, capacity: int) -> Plan:
+def opened(plan: Plan, program: Program, streams: Streams) -> Plan:
+    """The plan with nests by themselves that move intermediates as groups of one nest, so that transfers divide."""
+    return replace(plan, segments=tuple(_opened(segment, plan, program, streams) for segment in plan.segments))
+
+
+def with_borders(plan: Plan, program: Program) -> Plan:
+    """The plan with the borders that need not be in DRAM: all that reads the arrays there does so by windows."""
+    read = {each.array for each in plan.residents if each.loaded is not None}
+    for segment in plan.segments:
+        for k in range(segment.first, segment.last + 1):
+            reads = {access.array for access in program.steps[k].nest.loads} - _on_chip(plan, k)
+            read |= reads if segment.group is None else reads & segment.group.streamed
+    return replace(plan, borders=tuple(border for border in program.borders if border.array not in read))
+
+
+def with_slices(plan: Plan, program: Program, capacity: int) -> Plan:
     """The plan with parts of its arrays on chip, in so many bytes per lane."""
-    plan = replace(plan, segments=tuple(_opened(segment, plan, program, streams) for segment in plan.segments))
     room = list(_room(plan, program, capacity))
     stays = [stay for array, touches in _touches(plan, program).items() for stay in _stays(array, touches, program)]
     if not stays:
@@ -77,6 +91,9 @@ def with_slices(plan: Plan, program: Program, streams: Streams, capacity: int) -
     for stay, part in _parts(stays, room):
         found = _slice(stay, part, slices, program)
         if found is not None:
+            inside = next((border.inside for border in plan.borders if border.array == found.array), None)
+            loaded = found.loaded if inside is None else common(found.loaded, inside)
+            found = replace(found, loaded=loaded)
             slices.append(found)
             extent = ir.MemRefType(found.array.type).shape[found.dim]
             saved += stay.saved * (found.high - found.low) // extent

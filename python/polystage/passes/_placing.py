@@ -7,7 +7,7 @@ from torch_mlir import ir
 from polystage.analysis.nests import Linear, Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
-from polystage.passes._schedule import Box, Resident
+from polystage.passes._schedule import Box, Resident, common
 from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, Form, access_map
 
@@ -24,12 +24,14 @@ def place_slice(each: Slice, schedule: Sequence[ir.Operation]) -> ir.Value:
     return memory
 
 
-def place(resident: Resident, schedule: Sequence[ir.Operation], slices: Mapping[Slice, ir.Value]) -> None:
+def place(
+    resident: Resident, schedule: Sequence[ir.Operation], slices: Mapping[Slice, ir.Value], inside: Box | None
+) -> None:
     """Give the array its place on chip during its interval.
 
     An intermediate that nobody uses outside of the interval just lies there; of others the nests of the interval use a
     copy, which is loaded before the first of them and stored after the last where that is asked for, what ``slices``
-    have of the array from and to their memory.
+    have of the array from and to their memory. Only what is ``inside`` of a border is stored.
     """
     type_ = resident.layout.of_type(ir.MemRefType(resident.array.type), on_chip=True)
     own = schedule[resident.first : resident.last + 1]
@@ -48,7 +50,8 @@ def place(resident: Resident, schedule: Sequence[ir.Operation], slices: Mapping[
                 _copy(outside, there, copy, box)
     if resident.stored is not None:
         with ir.InsertionPoint(_after(own[-1])), own[-1].location:
-            for outside, there, box in _ends(resident, resident.stored, slices, load=False):
+            stored = resident.stored if inside is None else common(resident.stored, inside)
+            for outside, there, box in _ends(resident, stored, slices, load=False) if stored is not None else ():
                 _copy(copy, box, outside, there)
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from torch_mlir import ir
 
 from polystage.analysis.layouts import Layout
+from polystage.passes._borders import Border
 from polystage.passes._groups import Outline
 from polystage.passes._schedule import Resident
 from polystage.passes._slices import Slice
@@ -63,9 +64,13 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """Segments in order, the intervals during which arrays are on chip, and those for parts of others."""
+    """Segments in order, the intervals during which arrays are on chip, and those for parts of others.
+
+    What is in ``borders`` does not move: transfers to and from windows leave it out.
+    """
 
     segments: tuple[Segment, ...]
     residents: tuple[Resident, ...]
     cost: int
     slices: tuple[Slice, ...] = ()
+    borders: tuple[Border, ...] = ()

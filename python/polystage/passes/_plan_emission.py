@@ -45,11 +45,13 @@ class PlanWriter:
     def __init__(self, plan: Plan, steps: Sequence[Step], machine: Machine) -> None:
         self.plan, self.machine = plan, machine
         schedule = [step.nest.op for step in steps]
+        self.borders = {each.array: each for each in plan.borders}
         self.slices = {each: place_slice(each, schedule) for each in plan.slices}
         for resident in plan.residents:
-            place(resident, schedule, self.slices)
+            border = self.borders.get(resident.array)
+            place(resident, schedule, self.slices, None if border is None else border.inside)
         self.steps = [replace(step, nest=read_nest(step.nest.op)) for step in steps]
-        self.arrays = Arrays(self.steps, machine, plan.residents)
+        self.arrays = Arrays(self.steps, machine, plan.residents, plan.borders)
         self.on_chip = frozenset(
             array for array in self.arrays.uses if npu.memory_of(ir.MemRefType(array.type)) != "dram"
         )
@@ -209,7 +211,9 @@ class PlanWriter:
                     windows = unit.group.windows
                     relayouts = frozenset(self.relayouts(unit.group))
                     slices = {s: memory for s, memory in self.slices.items() if s.during(span[0], span[-1])}
-                    plan = GroupPlan(unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices)
+                    plan = GroupPlan(
+                        unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices, self.borders
+                    )
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:
                     write_transfer(unit.nest)

@@ -16,9 +16,10 @@ from torch_mlir import ir
 
 from polystage.alloc import Buffer, Problem, Solution, Solver
 from polystage.machine import Machine
+from polystage.passes._borders import borders_of
 from polystage.passes._group_search import GroupSearch
 from polystage.passes._groups import Outline
-from polystage.passes._partial import with_slices
+from polystage.passes._partial import opened, with_borders, with_slices
 from polystage.passes._plan import Plan, Segment, State
 from polystage.passes._plan_residents import plan_that_led_to
 from polystage.passes._program import Program
@@ -255,13 +256,14 @@ def plan_of(steps: Sequence[Step], machine: Machine, effort: int, *, partial: bo
     With ``partial`` parts of arrays stay on chip too. A packing may need gaps, so that plans are made for less and less
     of the capacity until one is found.
     """
-    program = Program(steps, machine)
+    partial = partial and effort > 0
+    program = Program(steps, machine, tuple(borders_of(steps, machine)) if partial else ())
     for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
         planner = Planner(program, int(machine.usable_bytes_per_lane * part), EFFORTS[effort])
         plan = planner.plan()
         if plan is None:
             return None
-        found = _packed(plan, planner, partial=partial and effort > 0)
+        found = _packed(plan, planner, partial=partial)
         if found is not None:
             return found
     return None
@@ -270,8 +272,10 @@ def plan_of(steps: Sequence[Step], machine: Machine, effort: int, *, partial: bo
 def _packed(plan: Plan, planner: Planner, *, partial: bool) -> Plan | None:
     """The plan with as large parts of its other arrays on chip as can be packed; None where not even it can be."""
     solver = Solver(nodes=PACKING_NODES, blame=False)
+    if partial:
+        plan = with_borders(opened(plan, planner.program, planner.groups.streams), planner.program)
     for part in (1.0, 0.97, 0.93, 0.88) if partial and plan.cost > planner.program.compulsory else ():
-        more = with_slices(plan, planner.program, planner.groups.streams, int(planner.capacity * part))
+        more = with_slices(plan, planner.program, int(planner.capacity * part))
         if isinstance(solver.solve(packing(more, planner.program)), Solution):
             return more
     return plan if isinstance(solver.solve(packing(plan, planner.program)), Solution) else None

@@ -51,6 +51,14 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """A box of the border of an array is written in its window."""
+
+    array: ir.Value
+    extents: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Compute:
     """Nest ``number`` of the group runs over a box."""
 
@@ -58,7 +66,7 @@ class Compute:
     extents: tuple[int, ...]
 
 
-Kind = Alloc | Base | Keep | Transfer | Compute
+Kind = Alloc | Base | Keep | Transfer | Fill | Compute
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
+from polystage.passes._borders import Border
 from polystage.passes._groups import Arrays
 from polystage.passes._plan import Array
 from polystage.passes._schedule import Box, Step, hull, layout_of, written
@@ -22,11 +23,14 @@ from polystage.passes._tile_sizes import Choice, choose, dram_bytes, smallest
 class Program:
     """Arrays and nests of one schedule on one machine; remembers what was asked.
 
+    What is in ``borders`` is taken not to move.
+
     ``touches`` are the arrays of each nest, ``needs`` the bytes per lane of its smallest tile with all of them on chip.
     """
 
     steps: Sequence[Step]
     machine: Machine
+    borders: Sequence[Border] = ()
     arrays: dict[ir.Value, Array] = field(init=False)
     uses: Arrays = field(init=False)
     tilings: dict[tuple[object, ...], NestTiling] = field(default_factory=dict[tuple[object, ...], NestTiling])
@@ -36,7 +40,7 @@ class Program:
     without_holes: dict[tuple[ir.Value, int], bool] = field(default_factory=dict[tuple[ir.Value, int], bool])
 
     def __post_init__(self) -> None:
-        self.uses = Arrays(self.steps, self.machine)
+        self.uses = Arrays(self.steps, self.machine, borders=self.borders)
         self.arrays = dict(self._arrays())
         self.layouts = {value: array.layout for value, array in self.arrays.items()}
         self.signatures = [signature(step.nest) for step in self.steps]

@@ -83,7 +83,7 @@ class Stage(Pass):
     residency: str = option(
         "partial",
         choices=("whole", "partial"),
-        help="whole: an array is on chip between nests or it is not; partial: parts of arrays are, in the room left",
+        help="whole: an array is on chip or in DRAM; partial: parts of it may be, and borders of one value do not move",
     )
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:

@@ -12,7 +12,7 @@
 // CHECK: affine.store %{{.*}}, %[[PART]][%{{.*}}, %{{.*}} * [[STEP:[0-9]+]] + %{{.*}}]
 // CHECK-NEXT: }
 // CHECK-NEXT: } {npu.nest = "transfer"}
-// CHECK: affine.store %{{.*}}, %[[T]][%{{.*}}, %{{.*}} * [[STEP]] + %{{.*}} + [[#]]]
+// CHECK: affine.store %{{.*}}, %[[T]][%{{.*}}, %{{.*}} * [[STEP]] + %{{.*}} + {{[0-9]+}}]
 // CHECK-NEXT: }
 // CHECK-NEXT: } {npu.nest = "transfer"}
 // CHECK: affine.load %[[PART]][
