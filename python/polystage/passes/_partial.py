@@ -35,7 +35,8 @@ ROOMS = 16  # tried for a nest by itself, to see how little it needs to move no 
 class Touch:
     """Bytes of an array that a segment or resident moves, and the nests during which a slice would be needed for it.
 
-    ``open``: by transfers that can be divided, and not by the tiles of a nest by itself.
+    ``open``: by transfers that can be divided, and not by the tiles of a nest by itself. ``leaves``: until then all of
+    the array is on chip, and DRAM may have nothing of it.
     """
 
     first: int
@@ -43,6 +44,7 @@ class Touch:
     loaded: int
     stored: int
     open: bool = True
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,9 @@ def _touches(plan: Plan, program: Program) -> Mapping[ir.Value, Sequence[Touch]]
         if each.loaded is not None:
             found.setdefault(each.array, []).append(Touch(each.first, each.first, _bytes(each, each.loaded), 0))
         if each.stored is not None:
-            found.setdefault(each.array, []).append(Touch(each.last, each.last, 0, _bytes(each, each.stored)))
+            found.setdefault(each.array, []).append(
+                Touch(each.last, each.last, 0, _bytes(each, each.stored), leaves=True)
+            )
     return {
         value: sorted(touches, key=lambda touch: (touch.first, touch.last))
         for value, touches in found.items()
@@ -204,7 +208,7 @@ def _stays(value: ir.Value, touches: Sequence[Touch], program: Program) -> Itera
     if _dim(array) is None:
         return
     for first, begin in enumerate(touches):
-        fill = program.has_contents(array, begin.first)
+        fill = program.has_contents(array, begin.first) and not begin.leaves
         if fill and not program.solid(value, begin.first):
             continue
         for last in range(first, len(touches)):
