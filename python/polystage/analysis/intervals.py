@@ -57,6 +57,15 @@ class Form:
         apart = (self.const - other.const) % step if step else self.const != other.const
         return self.least <= other.most and other.least <= self.most and not apart
 
+    def dense(self, extents: Sequence[int]) -> bool:
+        """Whether it takes every value from its least to its greatest, each once, in a box of so many iterations."""
+        width = 1
+        for loop, factor in sorted(self.terms, key=lambda term: abs(term[1])):
+            if extents[loop] > 1 and abs(factor) != width:
+                return False
+            width *= extents[loop]
+        return True
+
     def leading(self, among: frozenset[int] | None = None) -> tuple[int, int] | None:
         """The term with the largest factor, of those whose loops are ``among``; None if there is none."""
         terms = [term for term in self.terms if among is None or term[0] in among]

@@ -26,6 +26,7 @@ from functools import cached_property
 import numpy as np
 from torch_mlir import ir
 
+from polystage.analysis.coverage import stored_box, union
 from polystage.analysis.followers import Source, follow
 from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.intervals import Form, Interval, extent, maximum, over_all, positions
@@ -263,7 +264,15 @@ class Sweep:
         return self._apart_from(array, given) and bool((missing.cumsum(axis=1) <= 0).all())
 
     def written(self, array: ir.Value) -> int:
-        """Elements that the group writes of an array, over all."""
+        """Elements that the group writes of an array, over all; perhaps less where nests write the same ones."""
+        writers = self.group.writers.get(array, ())
+        if self.sweeps == 1 and len(writers) > len(self.group.apart.get(array, ())):
+            stored = [stored_box(self.group.nests[k], self.boxes[k], self.iterations(k)) for k in writers]
+            return max(self._apart(array), union(box for box in stored if box is not None))
+        return self._apart(array)
+
+    def _apart(self, array: ir.Value) -> int:
+        """Elements that nests write that have none in common."""
         written = 0
         for number in self.group.apart.get(array, ()):
             nest = self.group.nests[number]
