@@ -1,38 +1,64 @@
-"""How many elements of an array several nests of a sweep write together, none counted twice."""
+"""How many elements of an array several nests of a sweep have written after each step, none counted twice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from polystage.analysis.intervals import Mask, over_all
+from polystage.analysis.intervals import FAR, Interval, Mask, Matrix, matrix
 from polystage.analysis.swept_nests import Box, SweptNest
 
 Stored = tuple[tuple[int, int], ...]
 """``[low, high)`` along each dimension of an array."""
 
 
-def stored_box(nest: SweptNest, box: Box, iterations: int) -> Stored | None:
-    """What a nest writes over all steps of a sweep with so many iterations, if that surely fills a box."""
-    if not iterations:
-        return ((0, 0),) * len(nest.store.forms)
-    hulls = [over_all(interval) for interval in box.loops]
-    extents = [int(high) - int(low) for low, high in hulls]
+def written_after(writers: Sequence[tuple[SweptNest, Box]], steps: int) -> Matrix:
+    """Elements that nests of one sweep have written after each step, those in doubt left out: one row."""
+    columns = list(zip(*(_stored_after(nest, box, steps) for nest, box in writers), strict=True))
+    known: dict[tuple[Stored | None, ...], int] = {}
+    for boxes in columns:
+        if boxes not in known:
+            known[boxes] = _union([box for box in boxes if box is not None])
+    return np.array([[known[boxes] for boxes in columns]], np.int64)
+
+
+def _stored_after(nest: SweptNest, box: Box, steps: int) -> list[Stored | None]:
+    """The box that a nest has written after each step; None where it is not sure that there is no hole in it."""
+    executed = np.broadcast_to(box.counts[:1], (1, steps))
+    there, total = executed > 0, executed.cumsum(axis=1)[0]
+    bounds = [
+        (
+            np.minimum.accumulate(np.where(there, matrix(low)[:1], FAR), axis=1)[0],
+            np.maximum.accumulate(np.where(there, matrix(high)[:1], -FAR), axis=1)[0],
+        )
+        for low, high in box.loops
+    ]
     loops = [loop for form in nest.store.forms for loop, _ in form.terms]
-    once = int(np.prod(extents)) == iterations and len(set(loops)) == len(loops)
-    if not once or not all(form.dense(extents) for form in nest.store.forms):
-        return None
-    images = [form.image(hulls) for form in nest.store.forms]
-    return tuple((int(low), int(high)) for low, high in images)
+    apart = len(set(loops)) == len(loops)
+    found = list[Stored | None]()
+    for step in range(steps):
+        hull = [Interval(int(low[step]), int(high[step])) for low, high in bounds]
+        extents = [int(high) - int(low) for low, high in hull]
+        if not total[step]:
+            found.append(None)
+        elif apart and _product(extents) == total[step] and all(form.dense(extents) for form in nest.store.forms):
+            images = [form.image(hull) for form in nest.store.forms]
+            found.append(tuple((int(low), int(high)) for low, high in images))
+        else:
+            found.append(None)
+    return found
 
 
-def union(boxes: Iterable[Stored]) -> int:
+def _product(extents: Sequence[int]) -> int:
+    return int(np.prod(np.array(extents, np.int64)))
+
+
+def _union(boxes: Sequence[Stored]) -> int:
     """Elements in at least one of some boxes."""
-    real = [box for box in boxes if all(low < high for low, high in box)]
-    if not real:
+    if not boxes:
         return 0
-    cuts = [sorted({bound for pair in pairs for bound in pair}) for pairs in zip(*real, strict=True)]
+    cuts = [sorted({bound for pair in pairs for bound in pair}) for pairs in zip(*boxes, strict=True)]
     inside: Mask = np.zeros([len(cut) - 1 for cut in cuts], np.bool_)
-    for box in real:
+    for box in boxes:
         inside[_cells(cuts, box)] = True
     counts = np.ones((), np.int64)
     for cut in cuts:

@@ -26,10 +26,10 @@ from functools import cached_property
 import numpy as np
 from torch_mlir import ir
 
-from polystage.analysis.coverage import stored_box, union
+from polystage.analysis.coverage import written_after
 from polystage.analysis.followers import Source, follow
 from polystage.analysis.groups import Group, Refused, Tile
-from polystage.analysis.intervals import Form, Interval, extent, maximum, over_all, positions
+from polystage.analysis.intervals import Form, Interval, Matrix, extent, maximum, over_all, positions
 from polystage.analysis.memory import Known
 from polystage.analysis.preimages import Made, made
 from polystage.analysis.sweep_legality import problem_of
@@ -260,16 +260,24 @@ class Sweep:
             there += self.boxes[number].counts * nest.elements // nest.iterations
         if window.loaded and given is not None:
             there += counts(shared(window.new, given))
-        missing = counts(window.new) - there
-        return self._apart_from(array, given) and bool((missing.cumsum(axis=1) <= 0).all())
+        missing = (counts(window.new) - there).cumsum(axis=1)
+        if self._overlapping(array) and not window.loaded:
+            missing = np.minimum(missing, counts(window.new).cumsum(axis=1) - self._together(array))
+        return self._apart_from(array, given) and bool((missing <= 0).all())
 
     def written(self, array: ir.Value) -> int:
         """Elements that the group writes of an array, over all; perhaps less where nests write the same ones."""
-        writers = self.group.writers.get(array, ())
-        if self.sweeps == 1 and len(writers) > len(self.group.apart.get(array, ())):
-            stored = [stored_box(self.group.nests[k], self.boxes[k], self.iterations(k)) for k in writers]
-            return max(self._apart(array), union(box for box in stored if box is not None))
+        if self._overlapping(array) and all(self.boxes[k].level == Level.STEP for k in self.group.writers[array]):
+            return max(self._apart(array), int(self._together(array)[0, -1]))
         return self._apart(array)
+
+    def _overlapping(self, array: ir.Value) -> bool:
+        """Whether nests that write the same elements have to be counted, and can be."""
+        return self.sweeps == 1 and len(self.group.writers.get(array, ())) > len(self.group.apart.get(array, ()))
+
+    def _together(self, array: ir.Value) -> Matrix:
+        """Elements that all writers of an array have written after each step."""
+        return written_after([(self.group.nests[k], self.boxes[k]) for k in self.group.writers[array]], self.steps)
 
     def _apart(self, array: ir.Value) -> int:
         """Elements that nests write that have none in common."""

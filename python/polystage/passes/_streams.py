@@ -1,13 +1,14 @@
-"""Which arrays of a group need no window: one nest uses them, and its own tiles bring each element once.
+"""Which arrays of a group need no window: the tiles of the nests that use them bring each element once.
 
 (policy of ``stage``)
 
 A weight that one nest of a group reads need not be on chip for a whole step. The nest that uses it is staged by itself
 on the windows of the others, so that it can take the weight tile by tile from DRAM; likewise a result that one nest
-writes and no other uses. That is worth it where it moves no more bytes than a window would, and takes less room.
+writes and no other uses, and an input of which each of several nests reads its own part. That is worth it where it
+moves no more bytes than a window would, and takes less room.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch_mlir import ir
@@ -52,12 +53,25 @@ class Streams:
         """The group without windows for what can be streamed, and with the room that its nests need for that."""
         outline = group.outline
         needs, streamed = list(self.needs[outline.first : outline.last + 1]), set[ir.Value]()
-        for number, windows in self.alone(group).items():
+        alone = self.alone(group)
+        for number, windows in alone.items():
             taken = sum(live.bytes_per_lane for live in windows)
-            need = self.need(group, number, [live.array for live in windows])
-            if need is not None and need < taken + needs[number]:
-                needs[number] = max(needs[number], need)
-                streamed |= {live.array for live in windows}
+            arrays = [live.array for live in windows]
+            tiles = self.tiles_of(group, number, arrays)
+            if tiles.moved <= sum(outline.moved[array] for array in arrays) and tiles.need < taken + needs[number]:
+                needs[number] = max(needs[number], tiles.need)
+                streamed |= {*arrays}
+        for live, users in self.shared(group):
+            parts = {} if alone.keys() & users else {k: self.tiles_of(group, k, [live.array]) for k in users}
+            moved = sum(tiles.moved for tiles in parts.values())
+            if (
+                parts
+                and moved <= outline.moved[live.array]
+                and all(tiles.need < live.bytes_per_lane + needs[k] for k, tiles in parts.items())
+            ):
+                for k, tiles in parts.items():
+                    needs[k] = max(needs[k], tiles.need)
+                streamed.add(live.array)
         lives = tuple(replace(live, bytes_per_lane=0) if live.array in streamed else live for live in outline.lives)
         return replace(outline, lives=lives, needs=tuple(needs), streamed=frozenset(streamed))
 
@@ -75,6 +89,19 @@ class Streams:
                 found.setdefault(users.pop(), []).append(live)
         return found
 
+    def shared(self, group: Candidate) -> Iterator[tuple[Live, set[int]]]:
+        """Large windows that several nests only read, with the numbers of these; no two of them share a nest."""
+        swept, taken = group.sweep.group, set[int]()
+        for live in group.outline.lives:
+            users = {number for number, _ in swept.references[live.array]}
+            large = live.bytes_per_lane * PARTS >= self.machine.usable_bytes_per_lane
+            read = len(users) > 1 and live.array not in swept.writers
+            in_one_lane = group.windows[live.array].layout.dim is None  # in tiles of its nests wherever it lies
+            legal = in_one_lane or all(self.on_lanes(group, number) for number in users)
+            if large and read and legal and not users & taken:
+                taken |= users
+                yield live, users
+
     def on_lanes(self, group: Candidate, number: int) -> bool:
         """Whether the boxes of a nest start where its instructions may, also on arrays that have no window."""
         chosen, box = self.steps[group.outline.first + number].implementation, group.sweep.boxes[number]
@@ -86,15 +113,15 @@ class Streams:
                     return False
         return True
 
-    def need(self, group: Candidate, number: int, arrays: Sequence[ir.Value]) -> int | None:
-        """Bytes per lane with which a nest streams arrays, moving no more than windows would; None where it cannot."""
+    def tiles_of(self, group: Candidate, number: int, arrays: Sequence[ir.Value]) -> _Tiles:
+        """Tiles with which a nest of a group streams arrays."""
         swept, moved = group.sweep, 0
         placed = {array: held.layout for array, held in group.windows.items() if array not in arrays}
         need = 0
         for extents, times in swept.boxes[number].extents(swept.sweeps, swept.steps).items():
             tiles = self.tiles(group.outline.first + number, extents, placed)
             need, moved = max(need, tiles.need), moved + times * tiles.moved
-        return need if moved <= sum(group.outline.moved[array] for array in arrays) else None
+        return _Tiles(need, moved)
 
     def tiles(self, k: int, extents: Extents, placed: Mapping[ir.Value, Layout]) -> _Tiles:
         """Tiles of a nest over a box that move what is not on chip once if any do."""
