@@ -296,6 +296,30 @@ def test_what_comes_only_in_part_from_outside_leaves_holes() -> None:
     assert found.loaded(padded, border) == 14
 
 
+def overlapping_borders(*lines: str) -> list[Nest]:
+    """Two halves of the channels, each a row apart from the other, over borders that reach into both."""
+    return nests(
+        {"x": "2x12x4", "p": "2x9x4", "y": "2x6x2"},
+        *lines,
+        "6x4: p[0, d0 + 2, d1] = x[0, 2*d0 + 1, d1]",
+        "6x4: p[1, d0 + 1, d1] = x[1, 2*d0, d1]",
+        "2x6x2: y[d0, d1, d2] =",
+        "2x6x2x4: y[d0, d1, d2] += p[d0, d1 + d3, 2*d2]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("border", "written"), [("2x2x4: p[d0, d1 + 7, d2] =", True), ("2x2x2: p[d0, d1 + 7, 2*d2] =", False)]
+)
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_borders_that_are_written_over_leave_no_hole_where_they_are_whole(
+    border: str, written: bool, size: int
+) -> None:
+    found = swept(overlapping_borders("2x2x4: p[d0, d1, d2] =", border), "y", tiles=[Tile(1, size)])
+    padded = next(array for array in found.windows if name_of(array) == "p")
+    assert found.filled(padded) == written
+
+
 def side_results() -> list[Nest]:
     """Two layers of a stack of gated convolutions: the second does not need the skip sums of the first."""
     return nests(
