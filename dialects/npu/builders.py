@@ -90,16 +90,24 @@ def activation(
     sizes: Sequence[int],
     maps: Sequence[ir.AffineMap],
     func: str,
-    scale: float = 1.0,
+    scale: float | ir.Value = 1.0,
     bias: float | ir.Value = 0.0,
 ) -> ir.Operation:
-    """``dst = func(scale * src + bias)``; a memref ``bias`` holds one value per lane and has its map last."""
-    attributes: dict[str, ir.Attribute] = {"func": ir.StringAttr.get(func), "scale": _f32(scale)}
+    """``dst = func(scale * src + bias)``; memrefs ``bias`` and ``scale`` hold one value per lane.
+
+    Their maps come last, that of the scale behind that of the bias, without which there is none.
+    """
+    attributes: dict[str, ir.Attribute] = {"func": ir.StringAttr.get(func)}
     memrefs = (dst, src)
     if isinstance(bias, ir.Value):
         memrefs = (dst, src, bias)
     else:
         attributes["bias"] = _f32(bias)
+    if isinstance(scale, ir.Value):
+        assert isinstance(bias, ir.Value)
+        memrefs = (*memrefs, scale)
+    else:
+        attributes["scale"] = _f32(scale)
     return _compute("npu.activation", memrefs, indices, sizes, maps, attributes)
 
 

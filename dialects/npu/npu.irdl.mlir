@@ -82,12 +82,13 @@ module {
       %0 = irdl.base "!builtin.memref"
       %1 = irdl.base "!builtin.memref"
       %2 = irdl.base "!builtin.memref"
-      %3 = irdl.base "!builtin.index"
-      irdl.operands(dst: %0, src: %1, bias: optional %2, indices: variadic %3)
-      %4 = irdl.base "#builtin.dense_array"
-      %5 = irdl.base "#builtin.array"
-      %6 = irdl.base "#builtin.string"
-      irdl.attributes {"sizes" = %4, "maps" = %5, "func" = %6}
+      %3 = irdl.base "!builtin.memref"
+      %4 = irdl.base "!builtin.index"
+      irdl.operands(dst: %0, src: %1, bias: optional %2, lane_scale: optional %3, indices: variadic %4)
+      %5 = irdl.base "#builtin.dense_array"
+      %6 = irdl.base "#builtin.array"
+      %7 = irdl.base "#builtin.string"
+      irdl.attributes {"sizes" = %5, "maps" = %6, "func" = %7}
     }
     irdl.operation @tensor_tensor {
       %0 = irdl.base "!builtin.memref"

@@ -120,14 +120,17 @@ class Transpose(_Instruction, name="transpose"):
 
 
 class Activation(_Instruction, name="activation"):
-    """``dst = func(scale * src + bias)``; ``bias`` is a number or a memref with one value per lane.
+    """``dst = func(scale * src + bias)``; both are numbers or memrefs with one value per lane.
 
-    Optional: ``scale : f32`` (1.0), ``bias : f32`` (0.0; without effect beside a bias operand).
+    The scale is a memref beside such a bias only.
+
+    Optional: ``scale : f32`` (1.0), ``bias : f32`` (0.0), numbers; without effect beside the operand.
     """
 
     dst: Operand[MemRef]
     src: Operand[MemRef]
     bias: Operand[MemRef] | None
+    lane_scale: Operand[MemRef] | None
     indices: Sequence[Operand[ir.IndexType]]
     sizes: IndexArray
     maps: ir.ArrayAttr

@@ -20,7 +20,7 @@ _MEMORIES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 _ANY_ENGINE: Mapping[str, tuple[str, ...]] = MappingProxyType({"": _ON_CHIP})
-_LANE_SCALARS = frozenset({"bias", "scalar", "scalar0", "scalar1"})
+_LANE_SCALARS = frozenset({"bias", "scale", "scalar", "scalar0", "scalar1"})
 
 
 def check(instruction: Parsed) -> None:
@@ -187,7 +187,7 @@ def _activation(instruction: Parsed) -> None:
         raise Illegal(f"func = {_text(instruction, 'func')!r} is no function; see polystage.dialects.npu.scalars")
     for name in ("scale", "bias"):
         _number(instruction, name, "float")
-    _kind_of_all(instruction, "src", "bias")
+    _kind_of_all(instruction, "src", "bias", "scale")
     _check_result(instruction, _result_kind(instruction, "func", 1, kind))
     _pointwise(instruction)
 

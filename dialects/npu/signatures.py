@@ -24,12 +24,15 @@ class Signature:
     writes: tuple[int, ...]
     extra: int = 0
     extra_role: str = ""
+    extra_roles: tuple[str, ...] = ()
     indirect: str = ""
 
     def role(self, position: int) -> str:
         """The name of memref operand ``position``, as error messages give it."""
         if position < len(self.roles):
             return self.roles[position]
+        if self.extra_roles:
+            return self.extra_roles[position - len(self.roles)]
         return f"{self.extra_role}{position - len(self.roles)}" if self.extra > 1 else self.extra_role
 
     def segments(self, memrefs: int, indices: int) -> tuple[int, ...]:
@@ -45,7 +48,7 @@ _TABLE = (
     Signature("scatter", "dma", ("src", "dst"), (1,), MAX_INDEX_MEMREFS, "index", indirect="dst"),
     Signature("matmul", "tensor", ("dst", "stationary", "moving"), (0,)),
     Signature("transpose", "tensor", ("dst", "src"), (0,)),
-    Signature("activation", "scalar", ("dst", "src"), (0,), extra=1, extra_role="bias"),
+    Signature("activation", "scalar", ("dst", "src"), (0,), extra=2, extra_roles=("bias", "scale")),
     Signature("tensor_tensor", "vector", ("dst", "a", "b"), (0,)),
     Signature("tensor_scalar", "vector", ("dst", "src"), (0,), extra=2, extra_role="scalar"),
     Signature("scalar_tensor_tensor", "vector", ("dst", "a", "scalar", "b"), (0,)),

@@ -52,7 +52,7 @@ func.func @main(%table: memref<50x12xf32> {{polystage.name = "table"}},
       operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>, maps = [{d01}, {d01}, affine_map<(d0, d1) -> (d0)>]}}
       : (memref<6x12xf32, #npu.psum>, memref<6x12xf32, #npu.psum>, memref<6xf32, #npu.sbuf>) -> ()
   "npu.activation"(%res, %acc, %sum) {{func = "tanh", scale = 1.0 : f32, bias = 0.0 : f32, sizes = array<i64: 6, 12>,
-      operandSegmentSizes = array<i32: 1, 1, 1, 0>, maps = [{d01}, {d01}, affine_map<(d0, d1) -> (d0)>]}}
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>, maps = [{d01}, {d01}, affine_map<(d0, d1) -> (d0)>]}}
       : (memref<6x12xbf16, #npu.sbuf>, memref<6x12xf32, #npu.psum>, memref<6xf32, #npu.sbuf>) -> ()
   %t3 = "npu.dma_start"(%res, %out) {{cause = "output", sizes = array<i64: 6, 12>, maps = [{d01}, {d01}]}}
       : (memref<6x12xbf16, #npu.sbuf>, memref<6x12xbf16>) -> !npu.token

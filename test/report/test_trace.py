@@ -19,7 +19,7 @@ BODY = """
     maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>]}
     : (memref<8x4xf32>, memref<8x4xf32, #npu.sbuf>) -> !npu.token
   "npu.dma_wait"(%token) : (!npu.token) -> ()
-  "npu.activation"(%a, %a) {sizes = array<i64: 8, 4>, func = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0>,
+  "npu.activation"(%a, %a) {sizes = array<i64: 8, 4>, func = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>,
     maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>]}
     : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
   return

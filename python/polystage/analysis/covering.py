@@ -5,10 +5,11 @@ tree may be the root of several *patterns*: one instruction that also computes s
 pattern is its instruction's time plus the cost of what remains below; the best pattern of every node follows from those
 of its leaves (Aho and Johnson, "Optimal code generation for expression trees", 1976).
 
-Patterns keep every rounding but that of operations on narrow floats inside of one instruction, which the engines do in
-fp32. They use what holds exactly for floats: ``x - s = x + (-s)``, ``s - x = (-1) * x + s``, division by a power of two
-is a product, ``f(x) = f(-x)`` for even functions, a choice between two compared values is their extremum (one of them
-a number that is not NaN). Instructions take as long as on a nominal tile: a selection must not depend on tile sizes.
+Patterns keep every rounding but those inside of one instruction, where the engines compute in fp32, and of values that
+are narrowed only to be widened again. They use what holds exactly for floats: ``x - s = x + (-s)``,
+``s - x = (-1) * x + s``, division by a power of two is a product, ``f(x) = f(-x)`` for even functions, a choice between
+two compared values is their extremum (one of them a number that is not NaN). Instructions take as long as on a nominal
+tile: a selection must not depend on tile sizes.
 
 Not handled: reassociation, distribution, and values that two instructions would compute together.
 """
@@ -57,7 +58,10 @@ EQUAL_ENGINES = EngineCosts(dict.fromkeys(("vector", "scalar"), 60.0), dict.from
 
 @dataclass(frozen=True)
 class Activation:
-    """``func(scale * source + bias)``; ``bias`` is a number, or a node with one value per lane, taken with ``sign``."""
+    """``func(scale * source + bias)``; ``bias`` is a number, or a node with one value per lane, taken with ``sign``.
+
+    Beside such a node the scale may be one too, ``scales``.
+    """
 
     func: str
     source: int
@@ -65,6 +69,7 @@ class Activation:
     bias: float = 0.0
     lanes: int | None = None
     sign: int = 1
+    scales: int | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,8 @@ class Covering:
                 extra = 0.0
                 if pattern.lanes is not None:
                     extra = self._below(pattern.lanes) + (self.costs("activation", 0) if pattern.sign < 0 else 0.0)
+                if pattern.scales is not None:
+                    extra += self._below(pattern.scales)
                 return self.costs("activation", loops) + self._below(pattern.source) + extra
             case Chain():
                 leaves = [scalar for _, scalar, _ in pattern.steps if isinstance(scalar, int)]
@@ -224,6 +231,20 @@ class Covering:
                     yield Activation(func, source, first * scale, sign * float(constant))
                 else:
                     yield Activation(func, source, first * scale, lanes=added, sign=sign)
+            if constant is None and first == 1:
+                for source, scales in self.scaled_by_lane(value, outer):
+                    yield Activation(func, source, lanes=added, sign=sign, scales=scales)
+
+    def scaled_by_lane(self, number: int, outer: ir.Type) -> Iterator[tuple[int, int]]:
+        """The node as another one times one value per lane."""
+        term = self.graph.inner(number, outer)
+        if term is None or term.op != "multiply":
+            return
+        for position in (0, 1):
+            value, factor = term.operands[position], term.operands[1 - position]
+            varies = self.graph.number(value) is None and not self.graph.per_lane(value)
+            if varies and self.graph.per_lane(factor) and self.graph.number(factor) is None:
+                yield value, factor
 
     def scaled(self, number: int, outer: ir.Type) -> Iterator[tuple[int, float]]:
         """The node as a number times another one."""

@@ -76,7 +76,7 @@ class Graph:
         if node.name == "arith.cmpf" and node.predicate in DECIDED:
             return Term("", (), node.type)
         if node.name in WIDENING:
-            return Term("widen", node.operands, node.type)
+            return Term("widen", (self._unrounded(node.operands[0], node.type),), node.type)
         if node.name == "arith.truncf":
             return Term("narrow", node.operands, node.type)
         if node.name == "arith.select":
@@ -93,6 +93,22 @@ class Graph:
             if name == "divide" and self.number(node.operands[0]) == 1:
                 return Term("reciprocal", node.operands[1:], node.type)
         return Term(name, node.operands, node.type)
+
+    def _unrounded(self, number: int, type_: ir.Type) -> int:
+        """What is widened: a value that is narrowed for that alone is taken as it was."""
+        node = self.nest.nodes[number]
+        if isinstance(node, Scalar) and node.name == "arith.truncf" and self._readers[number] == 1:
+            source = node.operands[0]
+            return source if self.nest.nodes[source].type == type_ else number
+        return number
+
+    @cached_property
+    def _readers(self) -> Counter[int]:
+        """How many nodes of the nest use each node, and the store."""
+        nodes = [node.operands for node in self.nest.nodes if isinstance(node, Scalar)]
+        gathers = [self.operands(k) for k, node in enumerate(self.nest.nodes) if isinstance(node, Gather)]
+        indices = [index for index in self.nest.store.indices if isinstance(index, int)]
+        return Counter([self.nest.store.value, *indices, *(k for each in (*nodes, *gathers) for k in each)])
 
     def _extremum(self, node: Scalar) -> Term | None:
         """``select(a > c, a, c)`` with a number c as the extremum of a and c that treats NaN alike."""
@@ -152,10 +168,17 @@ class Graph:
         return not self.support(number) - {self.lane}
 
     def inner(self, number: int, outer: ir.Type) -> Term | None:
-        """A node that an instruction of element type ``outer`` may compute on the way: arithmetic, used once."""
+        """A node that an instruction on floats may compute on the way: arithmetic, used once.
+
+        Narrowing on the way rounds nothing: the instruction computes in fp32.
+        """
+        if not is_float(outer):
+            return None
+        while self.term(number).op in ("narrow", "widen") and number not in self.roots and self.uses[number] == 1:
+            number = self.term(number).operands[0]
         term = self.term(number)
         known = term.op in scalars.SCALAR_OPS and number not in self.roots and self.uses[number] == 1
-        return term if known and is_float(term.type) and term.type == outer else None
+        return term if known and is_float(term.type) else None
 
 
 def is_float(type_: ir.Type) -> bool:

@@ -183,7 +183,7 @@ class _Writer:
                 case Gather():
                     value = self.gather(node, into)
                 case Scalar() if node.name in WIDENING:
-                    inner = self.emit(node.operands[0])
+                    inner = self.emit(self.covering.graph.term(number).operands[0])
                     value = _Value(inner.operand, node.type, inner.support)
                 case Scalar() if (decided := self.covering.graph.number(number)) is not None:
                     value = _Value(Immediate(decided), node.type, frozenset())
@@ -289,6 +289,8 @@ class _Writer:
         sources = [self.tensor(self.emit(pattern.source)).operand]
         if pattern.lanes is not None:
             sources.append(self.bias(pattern.lanes, pattern.sign).operand)
+        if pattern.scales is not None:
+            sources.append(self.tensor(self.emit(pattern.scales)).operand)
         target = self.place(number, type_, into)
         return self.step("activation", target, sources, ops=(pattern.func,), scale=pattern.scale, number=pattern.bias)
 

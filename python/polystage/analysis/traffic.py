@@ -91,7 +91,7 @@ def _elements(instruction: npu.Instruction, position: int) -> int:
         case "tensor_reduce", "dst":
             kept = _used_dims(instruction.maps[position])
             return prod(size for dim, size in enumerate(sizes) if dim in kept)
-        case (("activation" | "tensor_scalar" | "scalar_tensor_tensor"), role) if role.startswith(("bias", "scalar")):
+        case (("activation" | "tensor_scalar" | "scalar_tensor_tensor"), role) if role.startswith(("bias", "scal")):
             return sizes[0]
         case _:
             return prod(sizes)

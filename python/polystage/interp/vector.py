@@ -103,6 +103,14 @@ def activation(_decoder: Decoder, instruction: Instruction, elements: Sequence[s
 
     dims = box(instruction)
     source, target = Use(1, dims), Use(0, dims, write=True)
+    if len(elements) > 3:
+        load_scale, lanes = _load(elements[3], "float"), per_lane(instruction)
+
+        def with_both(source: Array, biases: Array, scales: Array, target: Array) -> None:
+            value = load(source) * load_scale(scales)
+            finish(value + (load_bias(biases) if load_bias else biases), target)
+
+        return Plan((source, Use(2, lanes), Use(3, lanes), target), with_both)
     if len(elements) > 2:
         return Plan((source, Use(2, per_lane(instruction)), target), with_bias)
     return Plan((source, target), with_numbers)

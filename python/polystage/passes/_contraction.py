@@ -15,7 +15,7 @@ from polystage.analysis.nests import Access, Linear, Load, Nest
 from polystage.analysis.reductions import product_of, reduction_of
 from polystage.dialects import affine, npu
 from polystage.machine import Machine
-from polystage.passes._emission import Emitter, Parts, chunked, fit, stepped_loops
+from polystage.passes._emission import Emitter, Parts, Turns, chunked, fit, stepped_loops
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class Accumulators:
         for expr, stride in zip(columns, self.strides, strict=True):
             place = place + expr * stride
         return [row, ir.AffineExpr.get_symbol(turn), place]
+
+    @property
+    def turns(self) -> Turns | None:
+        """Turns for what else is made for each tile."""
+        if self.turn is None:
+            return None
+        return Turns(ir.MemRefType(self.array.type).shape[1], self.turn, ir.OpResult(self.array).owner.operation)
 
     @property
     def strides(self) -> list[int]:
@@ -203,7 +210,8 @@ def add_to_result(emitter: Emitter, psum: Accumulators) -> None:
 def copy_to_result(emitter: Emitter, psum: Accumulators) -> None:
     """``result = tile``: for results that would be zero before."""
     result, drained, sizes = _result(emitter, psum)
-    npu.tensor_copy(emitter.nest.store.array, psum.array, emitter.symbols(), sizes=sizes, maps=[result, drained])
+    array, symbols = emitter.nest.store.array, emitter.symbols()
+    npu.activation(array, psum.array, symbols, sizes=sizes, maps=[result, drained], func="copy")
 
 
 def _result(emitter: Emitter, psum: Accumulators) -> tuple[ir.AffineMap, ir.AffineMap, list[int]]:

@@ -89,6 +89,15 @@ def fit(nest: Nest, loops: Sequence[int], elements: int, dims: int) -> tuple[lis
     return sorted(taken), None, 0
 
 
+@dataclass(frozen=True)
+class Turns:
+    """Temporaries of instructions in loops: ``count`` copies before ``anchor``, of which ``turn`` says which it is."""
+
+    count: int
+    turn: ir.Value
+    anchor: ir.Operation
+
+
 class Emitter:
     """Instructions of one point nest over given parts of its loops."""
 
@@ -96,6 +105,7 @@ class Emitter:
         self.nest, self.lane, self.temporaries = nest, lane, temporaries
         self.parts: Parts = {}
         self.extra: list[ir.Value] = []
+        self.turns: Turns | None = None
 
     @property
     def lanes(self) -> int:
@@ -179,7 +189,8 @@ class Emitter:
             ir.AffineExpr.get_dim(dims[loop]) if loop in box else ir.AffineExpr.get_constant(0)
             for loop in sorted(slot.loops)
         ]
-        return ir.AffineMap.get(len(box) + 1, len(self.symbols()), [lane, *exprs])
+        turn = [] if self.turns is None else [ir.AffineExpr.get_symbol(self.position(self.turns.turn))]
+        return ir.AffineMap.get(len(box) + 1, len(self.symbols()), [lane, *turn, *exprs])
 
     def steps(self, selection: Selection) -> None:
         """Write all instructions of a selection."""
@@ -205,8 +216,9 @@ class Emitter:
                 npu.scalar_tensor_tensor(target, a, scalar, b, symbols, sizes=sizes, maps=maps, op0=first, op1=second)
             case "activation":
                 bias = sources[1] if len(sources) > 1 else step.number or 0.0
+                scale = sources[2] if len(sources) > 2 else step.scale
                 npu.activation(
-                    target, sources[0], symbols, sizes=sizes, maps=maps, func=step.ops[0], scale=step.scale, bias=bias
+                    target, sources[0], symbols, sizes=sizes, maps=maps, func=step.ops[0], scale=scale, bias=bias
                 )
             case "tensor_copy":
                 npu.tensor_copy(target, sources[0], symbols, sizes=sizes, maps=maps)
@@ -256,6 +268,10 @@ class Emitter:
     def temporary(self, slot: Slot, name: str) -> ir.Value:
         """Allocate the buffer of a slot, as large as the parts that instructions cover."""
         shape = [self.lanes, *(self.parts[loop].size for loop in sorted(slot.loops))]
+        if self.turns is not None:
+            shape.insert(1, self.turns.count)
+            with ir.InsertionPoint(self.turns.anchor):
+                return affine.alloc(ir.MemRefType.get(shape, slot.type, memory_space=npu.sbuf()), name)
         return affine.alloc(ir.MemRefType.get(shape, slot.type, memory_space=npu.sbuf()), name)
 
 

@@ -22,6 +22,7 @@ from polystage.passes._contraction import Accumulators, copy_to_result, write_co
 from polystage.passes._emission import (
     Emitter,
     Part,
+    Turns,
     cause_of,
     chunked,
     fit,
@@ -187,7 +188,7 @@ def _finished(plan: Finished, target: Target) -> None:
     for pair in plan.pairs:
 
         def drain(emitter: Emitter, psum: Accumulators, pair: Paired = pair) -> None:
-            _elementwise(*epilogue_on(pair, emitter, psum), machine)
+            _elementwise(*epilogue_on(pair, emitter, psum), machine, psum.turns)
 
         write_contraction(*pair.contraction, machine, drain)
 
@@ -217,8 +218,11 @@ def _transfer(nest: Nest) -> None:
     npu.dma_wait(npu.dma_start(source.array, target.array, emitter.symbols(), sizes=sizes, maps=maps, cause=cause))
 
 
-def _elementwise(nest: Nest, implementation: Implementation, machine: Machine) -> None:
-    """Every iteration by itself; reduced loops of a fold run one after another around the instructions."""
+def _elementwise(nest: Nest, implementation: Implementation, machine: Machine, turns: Turns | None = None) -> None:
+    """Every iteration by itself; reduced loops of a fold run one after another around the instructions.
+
+    Temporaries take ``turns`` where the loops around are given.
+    """
     selection = selection_of(nest, implementation, EngineCosts.of(machine))
     assert selection is not None
     free = [d for d in range(len(nest.extents)) if d != implementation.lane]
@@ -227,6 +231,7 @@ def _elementwise(nest: Nest, implementation: Implementation, machine: Machine) -
     whole, cut, size = fit(nest, boxed, machine.vector.max_free_elements_sbuf, machine.vector.max_free_dims)
     around = [d for d in boxed if d not in whole and d != cut]
     emitter = Emitter(nest, implementation.lane)
+    emitter.turns = turns
 
     def body() -> None:
         emitter.steps(selection)

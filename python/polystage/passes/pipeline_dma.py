@@ -54,7 +54,7 @@ class PipelineDma(Pass):
 
     strategy: str = option("overlap", choices=("off", "overlap"), help="off: every start is waited for at once")
     buffers: int = option(2, choices=(1, 2, 3), help="copies of a tile that loops transfer", unit="copies")
-    lookahead: int = option(4, help="most transfers that a start or a wait moves past", unit="transfers")
+    lookahead: int = option(64, help="most transfers that a start or a wait moves past", unit="transfers")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Try with ever less scratchpad for longer lives, until the buffers can be packed."""

@@ -8,7 +8,7 @@ from torch_mlir import ir
 from polystage import machine
 from polystage.dialects import register
 
-SEGMENTED = {"activation": 1, "tensor_scalar": 2, "gather": 4, "scatter": 4}
+SEGMENTED = {"activation": 2, "tensor_scalar": 2, "gather": 4, "scatter": 4}
 ROLES = {"activation": 2, "tensor_scalar": 2, "gather": 2, "scatter": 2}
 TRANSFERS = ("dma_start", "gather", "scatter")
 

@@ -36,7 +36,7 @@ func.func @too_few_memrefs(%a: memref<8x4xf32, #npu.sbuf>) {
 
 func.func @too_many_memrefs(%a: memref<8x4xf32, #npu.sbuf>) {
   // expected-error @below {{takes the memrefs dst, src and up to 1 of bias first, got 4}}
-  "npu.activation"(%a, %a, %a, %a) {func = "exp", operandSegmentSizes = array<i32: 1, 1, 1, 1>, sizes = array<i64: 8, 4>, maps = []} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
+  "npu.activation"(%a, %a, %a, %a) {func = "exp", operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>, sizes = array<i64: 8, 4>, maps = []} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
   return
 }
 
@@ -142,7 +142,7 @@ func.func @no_lane(%a: memref<f32, #npu.sbuf>) {
 
 func.func @no_function(%a: memref<8x4xf32, #npu.sbuf>) {
   // expected-error @below {{needs func = "..."}}
-  "npu.activation"(%a, %a) {operandSegmentSizes = array<i32: 1, 1, 0, 0>, sizes = array<i64: 8, 4>, maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>]} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
+  "npu.activation"(%a, %a) {operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>, sizes = array<i64: 8, 4>, maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>]} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
   return
 }
 

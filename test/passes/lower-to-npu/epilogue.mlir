@@ -15,7 +15,7 @@
 // COPIED-LABEL: func.func @main
 // COPIED: %[[T:[a-z_0-9]+]] = memref.alloc() {polystage.name = "t"}
 // COPIED-NOT: npu.memset
-// COPIED: "npu.tensor_copy"(%[[T]],
+// COPIED: "npu.activation"(%[[T]],
 // COPIED: "npu.activation"(%{{[a-z_0-9]+}}, %[[T]],
 func.func @main() {
   %x = memref.alloc() {polystage.name = "x"} : memref<8x3x20xf32, #npu.sbuf>
@@ -61,7 +61,7 @@ func.func @main() {
 // CHECK-LABEL: func.func @main
 // CHECK: %[[T:[a-z_0-9]+]] = memref.alloc() {polystage.name = "t"}
 // CHECK: "npu.matmul"
-// CHECK: "npu.tensor_copy"(%[[T]],
+// CHECK: "npu.activation"(%[[T]],
 // CHECK: "npu.memset"
 // CHECK: "npu.activation"(%{{[a-z_0-9]+}}, %[[T]],
 // COPIED: func.func @main
@@ -113,7 +113,7 @@ func.func @main() {
 // Two nests read the result.
 // CHECK-LABEL: func.func @main
 // CHECK: %[[T:[a-z_0-9]+]] = memref.alloc() {polystage.name = "t"}
-// CHECK: "npu.tensor_copy"(%[[T]],
+// CHECK: "npu.activation"(%[[T]],
 // CHECK-COUNT-2: "npu.activation"(%{{[a-z_0-9]+}}, %[[T]],
 // COPIED: func.func @main
 func.func @main() {

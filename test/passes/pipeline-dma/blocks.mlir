@@ -34,7 +34,7 @@ func.func @main(%x: memref<8x4xf32>, %w: memref<8x4xf32>, %y: memref<8x4xf32>, %
   %c = memref.alloc() {polystage.name = "c"} : memref<8x4xf32, #npu.sbuf>
   %0 = "npu.dma_start"(%x, %a) {cause = "input", sizes = array<i64: 8, 4>, maps = [#id, #id]} : (memref<8x4xf32>, memref<8x4xf32, #npu.sbuf>) -> !npu.token
   "npu.dma_wait"(%0) : (!npu.token) -> ()
-  "npu.activation"(%b, %a) {func = "exp", sizes = array<i64: 8, 4>, maps = [#id, #id], operandSegmentSizes = array<i32: 1, 1, 0, 0>} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
+  "npu.activation"(%b, %a) {func = "exp", sizes = array<i64: 8, 4>, maps = [#id, #id], operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
   %1 = "npu.dma_start"(%b, %y) {cause = "output", sizes = array<i64: 8, 4>, maps = [#id, #id]} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32>) -> !npu.token
   "npu.dma_wait"(%1) : (!npu.token) -> ()
   %2 = "npu.dma_start"(%w, %c) {cause = "parameter", sizes = array<i64: 8, 4>, maps = [#id, #id]} : (memref<8x4xf32>, memref<8x4xf32, #npu.sbuf>) -> !npu.token

@@ -54,7 +54,7 @@ func.func @main(%x: memref<8x40xf32>, %y: memref<8x40xf32>) {
   affine.for %i = 0 to 10 {
     %0 = "npu.dma_start"(%x, %a, %i) {cause = "input", sizes = array<i64: 8, 4>, maps = [#tile, #id]} : (memref<8x40xf32>, memref<8x4xf32, #npu.sbuf>, index) -> !npu.token
     "npu.dma_wait"(%0) : (!npu.token) -> ()
-    "npu.activation"(%b, %a) {func = "exp", sizes = array<i64: 8, 4>, maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], operandSegmentSizes = array<i32: 1, 1, 0, 0>} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
+    "npu.activation"(%b, %a) {func = "exp", sizes = array<i64: 8, 4>, maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], operandSegmentSizes = array<i32: 1, 1, 0, 0, 0>} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
     %1 = "npu.dma_start"(%b, %y, %i) {cause = "output", sizes = array<i64: 8, 4>, maps = [#id, #tile]} : (memref<8x4xf32, #npu.sbuf>, memref<8x40xf32>, index) -> !npu.token
     "npu.dma_wait"(%1) : (!npu.token) -> ()
   }
