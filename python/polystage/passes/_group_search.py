@@ -17,7 +17,7 @@ from polystage.passes._schedule import Step
 from polystage.passes._streams import Streams
 
 MAX_STEPS = 256  # of a tile loop while plans are searched
-MAX_GAP = 3  # beginnings in a row with which two loops do not go, after which earlier ones are not tried
+MAX_GAP = 4  # beginnings in a row with which tile loops do not go, after which earlier ones are not tried
 OUTER_PARTS = (2, 4, 8)  # into how many sweeps a group is divided besides the most that make sense
 
 
@@ -25,7 +25,8 @@ OUTER_PARTS = (2, 4, 8)  # into how many sweeps a group is divided besides the m
 class GroupSearch:
     """Groups of one schedule that fit into a capacity; those alike are evaluated once.
 
-    ``touches`` are the arrays of each nest, ``needs`` the bytes per lane of its smallest tile with all of them on chip.
+    ``touches`` are the arrays of each nest, ``needs`` the bytes per lane of its smallest tile with all of them on chip,
+    ``waists`` where long groups begin and end.
     """
 
     steps: Sequence[Step]
@@ -35,13 +36,14 @@ class GroupSearch:
     layouts: Mapping[ir.Value, Layout]
     touches: Sequence[Sequence[ir.Value]]
     needs: Sequence[int]
+    waists: frozenset[int]
     groups: dict[tuple[int, int], list[Outline]] = field(default_factory=dict[tuple[int, int], list[Outline]])
     alike: dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]] = field(
         default_factory=dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]]
     )
 
-    reached: dict[tuple[int, int, int], dict[int, Outline | None]] = field(
-        default_factory=dict[tuple[int, int, int], dict[int, Outline | None]]
+    reached: dict[tuple[int, tuple[Tile, ...], bool], dict[int, Outline | None]] = field(
+        default_factory=dict[tuple[int, tuple[Tile, ...], bool], dict[int, Outline | None]]
     )
     memories: dict[int, Memory] = field(default_factory=dict[int, Memory])
 
@@ -63,7 +65,7 @@ class GroupSearch:
             renamed = dict(zip(before, arrays, strict=True))
             yield from (each.on(first, renamed) for each in known)
             return
-        found = [each for tiles in self.tiles(last) if (each := self.fitting(first, last, tiles)) is not None]
+        found = [each for tiles in self.tiles(last) if (each := self.reaching(first, last, tiles)) is not None]
         if not found:
             found = list(self.two_tiles(first, last))
         found.sort(key=lambda each: (each.dram_bytes, self.demand(each)))
@@ -107,7 +109,8 @@ class GroupSearch:
         step = self.steps[last]
         loops = [loop for loop in self.tiled_loops(last) if step.nest.extents[loop] >= 4]
         for outer, inner in permutations(loops, 2):
-            smallest = self.reaching(first, last, outer, inner) if outer in step.nest.parallel else None
+            tiles = tuple(Tile(loop, least_tile(step, loop, self.machine)) for loop in (outer, inner))
+            smallest = self.reaching(first, last, tiles) if outer in step.nest.parallel else None
             if smallest is None:
                 continue
             yield smallest
@@ -117,19 +120,19 @@ class GroupSearch:
                     larger = self.fitting(first, last, (Tile(outer, size), smallest.tiles[1]))
                     yield from [] if larger is None else [larger]
 
-    def reaching(self, first: int, last: int, outer: int, inner: int) -> Outline | None:
-        """The group with the smallest tiles of two loops, if also groups that begin later go with these loops.
+    def reaching(self, first: int, last: int, tiles: tuple[Tile, ...]) -> Outline | None:
+        """The group with these tiles, if also groups that begin later go with them.
 
-        A group that does not fit or repeats work rarely does with one more nest before it.
+        A group that does not fit or repeats work rarely does with one more nest before it. From waist to waist the
+        groups that begin later are those that begin at a waist.
         """
-        step = self.steps[last]
-        tiles = tuple(Tile(loop, least_tile(step, loop, self.machine)) for loop in (outer, inner))
-        found = self.reached.setdefault((last, outer, inner), {})
+        long = first in self.waists and last + 1 in self.waists
+        found = self.reached.setdefault((last, tiles, long), {})
         for begin in range(min(found, default=last + 1) - 1, first - 1, -1):
             latest = list(found.values())[-MAX_GAP:]
             if len(latest) == MAX_GAP and all(each is None for each in latest):
                 break
-            if self.starts_unit(begin):
+            if begin in self.waists if long else self.starts_unit(begin):
                 found[begin] = self.fitting(begin, last, tiles)
         return found.get(first)
 

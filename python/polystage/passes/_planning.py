@@ -36,6 +36,7 @@ class Effort:
 
 
 PACKING_NODES = 3000  # of the search for a packing of one plan
+MAX_WORK = 15000  # beginnings times lengths of short groups; in larger schedules these are shorter
 MAX_MISSES = 12  # sinks in a row with which no group fits, after which longer groups are not tried
 EFFORTS = (Effort(1, 1), Effort(2, 8), Effort(4, 24), Effort(12, 32))
 
@@ -56,7 +57,14 @@ class Planner:
             program.arrays, program.steps, program.touches, program.needs,
         )  # fmt: skip
         self.groups = GroupSearch(
-            self.steps, program.machine, self.capacity, program.uses, program.layouts, self.touches, self.needs
+            self.steps,
+            program.machine,
+            self.capacity,
+            program.uses,
+            program.layouts,
+            self.touches,
+            self.needs,
+            self.waists,
         )
 
     def plan(self) -> Plan | None:
@@ -121,11 +129,12 @@ class Planner:
         """Where groups may end that begin at ``k``: anywhere near where it is crowded, and from waist to waist."""
         if not self.groups.starts_unit(k) or not (k in self.hot or k in self.waists):
             return
+        longest = min(effort.longest, MAX_WORK // max(1, len(self.hot)))
         count = int(bool(self.steps[k].nest.loads))
         for last in range(k + 1, len(self.steps)):
             if self.steps[last].nest.loads:
                 count += 1
-                near = k in self.hot and count <= effort.longest
+                near = k in self.hot and count <= longest
                 if near or (k in self.waists and last + 1 in self.waists):
                     yield last
 
