@@ -197,6 +197,12 @@ def test_transfers_slow_down_with_small_descriptors() -> None:
     assert times.modelled_us == pytest.approx(0.1 + 64 / (8 / 16) / 1e3)  # 8 descriptors of 8 bytes
 
 
+def test_a_row_that_is_read_again_and_again_is_one_descriptor_each_time() -> None:
+    first_row = ["affine_map<(d0, d1) -> (0, d1)>", SAME]
+    times = timed(alloc("a", BOX), transfer(("x", D), ("a", T), BOX, first_row))
+    assert times.modelled_us == pytest.approx(LOAD)
+
+
 def test_lanes_in_use_are_weighted_by_time() -> None:
     few = instruction("memset", [("b", T)], (2, 4), value="0.0 : f32")
     assert timed(*TWO, clear("a"), few).lanes == pytest.approx({"vector": (1 + 2 / 8) / 2})

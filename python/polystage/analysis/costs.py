@@ -13,8 +13,8 @@ from torch_mlir import ir
 
 from polystage.analysis.expressions import is_float
 from polystage.analysis.implementation import Implementation
-from polystage.analysis.nests import Access, Load, Nest
-from polystage.analysis.reductions import Product, product_of, reduction_of
+from polystage.analysis.nests import Access, Gather, Linear, Load, Nest
+from polystage.analysis.reductions import Product, cone, product_of, reduction_of
 from polystage.analysis.tiling import NestTiling, TileBuffer, depth_of
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
@@ -40,7 +40,24 @@ def engine_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine:
     operands = 2 if chosen.kind == "fold" or (chosen.kind == "reduce" and not reads_directly(nest)) else 1
     vector = machine.vector
     across = _across_ns(nest, sizes, machine) if chosen.lane in nest.reduced else 0.0
-    return (steps * operands + instructions * vector.fixed_cycles) / vector.clock_ghz + across
+    gathered = sum(
+        gather_ns(nest, node, chosen.lane, sizes, machine) for node in nest.nodes if isinstance(node, Gather)
+    )
+    return (steps * operands + instructions * vector.fixed_cycles) / vector.clock_ghz + across + gathered
+
+
+def gather_ns(nest: Nest, node: Gather, lane: int | None, sizes: Sequence[int], machine: Machine) -> float:
+    """Time of the indirect transfer of one tile: a run of its last index is one descriptor, but for the lanes' own."""
+    size, last = element_bytes(node.type), node.indices[-1]
+    loops = frozenset[int]().union(*(index.support for index in node.indices if isinstance(index, Linear)))
+    chosen = [number for number in node.indices if isinstance(number, int)]
+    for number in (k for each in chosen for k in cone(nest, each)):
+        source = nest.nodes[number]
+        loops |= source.access.support if isinstance(source, Load) else frozenset()
+    run = 1
+    if isinstance(last, Linear):
+        run = prod(sizes[d] for d, factor in enumerate(last.dims) if factor == 1 and d != lane)
+    return move_ns(prod(sizes[d] for d in loops) * size, run * size, machine)
 
 
 def _across_ns(nest: Nest, sizes: Sequence[int], machine: Machine) -> float:

@@ -79,11 +79,12 @@ def load_of(site: Site, views: Sequence[Array], machine: Machine) -> Load:
 
 
 def _descriptors(source: Array, target: Array) -> int:
-    """Number of runs that lie contiguous in both views; the lanes of a memory are never next to each other."""
+    """Number of runs that lie contiguous in both views; the lanes of a memory are never next to each other.
+
+    Rows that a gather or scatter chooses have stride 0 here: each of them is a run of its own.
+    """
     run = source.itemsize
     for there, here, extent in sorted(zip(source.strides, target.strides, source.shape, strict=True)):
-        if extent > 1:
-            if (there, here) != (run, run):
-                break
+        if extent > 1 and (there, here) == (run, run):
             run *= extent
     return source.nbytes // run
