@@ -42,8 +42,10 @@ _TIMED = ("resnet50", "bert_base")
 # What is switched off, and the words that do it.
 _OFF = (
     ("nothing", ()),
-    ("residency and fusion groups", ("stage=local",)),
+    ("residency", ("stage.residency=off",)),
     ("fusion groups", ("stage.effort=0",)),
+    ("sliding windows", ("stage.windows=apart",)),
+    ("any of these three", ("stage=local",)),
     ("prefetch", ("pipeline-dma=off",)),
     ("double buffering", ("pipeline-dma.buffers=1",)),
     ("global bank mapping", ("map-banks=local",)),

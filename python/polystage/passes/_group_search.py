@@ -26,7 +26,7 @@ class GroupSearch:
     """Groups of one schedule that fit into a capacity; those alike are evaluated once.
 
     ``touches`` are the arrays of each nest, ``needs`` the bytes per lane of its smallest tile with all of them on chip,
-    ``waists`` where long groups begin and end.
+    ``waists`` where long groups begin and end. Unless ``sliding``, no window keeps what the next step needs again.
     """
 
     steps: Sequence[Step]
@@ -37,6 +37,7 @@ class GroupSearch:
     touches: Sequence[Sequence[ir.Value]]
     needs: Sequence[int]
     waists: frozenset[int]
+    sliding: bool = True
     groups: dict[tuple[int, int], list[Outline]] = field(default_factory=dict[tuple[int, int], list[Outline]])
     alike: dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]] = field(
         default_factory=dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]]
@@ -95,6 +96,8 @@ class GroupSearch:
         memory = self.memories.setdefault(last, Memory())
         each = candidate(self.uses, first, last, tiles, frozenset(), memory)
         if isinstance(each, Refused) or each.sweep.repeated:
+            return None
+        if not self.sliding and any(window.kept for window in each.windows.values()):
             return None
         outline = self.streams.outline(each)
         return outline if self.demand(outline) <= self.capacity else None

@@ -41,6 +41,15 @@ MAX_MISSES = 12  # sinks in a row with which no group fits, after which longer g
 EFFORTS = (Effort(1, 1), Effort(2, 8), Effort(4, 24), Effort(12, 32))
 
 
+@dataclass(frozen=True)
+class Freedom:
+    """What plans may do: arrays stay on chip between segments, or parts of them; windows keep what they need again."""
+
+    whole: bool = True
+    parts: bool = True
+    windows: bool = True
+
+
 @dataclass
 class Planner:
     """Searches plans for one schedule in so many bytes of each lane."""
@@ -48,6 +57,7 @@ class Planner:
     program: Program
     capacity: int
     effort: Effort
+    freedom: Freedom
     hot: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
@@ -65,6 +75,7 @@ class Planner:
             self.touches,
             self.needs,
             self.waists,
+            self.freedom.windows,
         )
 
     def plan(self) -> Plan | None:
@@ -151,8 +162,8 @@ class Planner:
             array = self.arrays[value]
             if value in kept or array.fixed or not self.program.solid(value, k):
                 continue
-            later = array.used_after(k) is not None
-            once = self.program.lanes_read(k, value) > 1 or self.program.both(k, value)
+            later = array.used_after(k) is not None and self.freedom.whole
+            once = self.program.lanes_read(k, value) > 1 or (self.freedom.whole and self.program.both(k, value))
             if not later and not once:
                 continue
             if array.lane_bytes + self.needs[k] <= room:
@@ -195,7 +206,8 @@ class Planner:
             return None
         kept, loads = set(on_chip), set[ir.Value]()
         taken = sum(self.arrays[v].lane_bytes for v in on_chip)
-        for value in self.by_next_use([v for v in lives if self.arrays[v].used_after(last) is not None], last):
+        later = [v for v in lives if self.freedom.whole and self.arrays[v].used_after(last) is not None]
+        for value in self.by_next_use(later, last):
             array, live = self.arrays[value], lives[value]
             if value in kept or array.fixed or not self.program.solid(value, first):
                 continue
@@ -224,7 +236,7 @@ class Planner:
         segment: Segment, loads: set[ir.Value], stores: frozenset[ir.Value],
     ) -> State:  # fmt: skip
         """The state behind a segment: what nobody uses any more is gone, results are stored."""
-        alive = frozenset(v for v in kept if self.arrays[v].used_after(last) is not None)
+        alive = frozenset(v for v in kept if self.freedom.whole and self.arrays[v].used_after(last) is not None)
         for value in kept - alive:
             if self.arrays[value].is_result and value in dirty:
                 cost += self.arrays[value].bytes
@@ -259,16 +271,15 @@ class Planner:
         return sorted(values, key=lambda v: (self.arrays[v].used_after(last) or 0, self.arrays[v].lane_bytes))
 
 
-def plan_of(steps: Sequence[Step], machine: Machine, effort: int, *, partial: bool) -> Plan | None:
+def plan_of(steps: Sequence[Step], machine: Machine, effort: int, freedom: Freedom) -> Plan | None:
     """A plan that can be packed; None where there is none even with half of the scratchpad left empty.
 
-    With ``partial`` parts of arrays stay on chip too. A packing may need gaps, so that plans are made for less and less
-    of the capacity until one is found.
+    A packing may need gaps, so that plans are made for less and less of the capacity until one is found.
     """
-    partial = partial and effort > 0
+    partial = freedom.parts and effort > 0
     program = Program(steps, machine, tuple(borders_of(steps, machine)) if partial else ())
     for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
-        planner = Planner(program, int(machine.usable_bytes_per_lane * part), EFFORTS[effort])
+        planner = Planner(program, int(machine.usable_bytes_per_lane * part), EFFORTS[effort], freedom)
         plan = planner.plan()
         if plan is None:
             return None

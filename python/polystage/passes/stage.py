@@ -25,7 +25,7 @@ from polystage.passes._banks_candidates import candidates, takes
 from polystage.passes._order import advance_last_uses, cluster_initialisations
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._plan_emission import PlanWriter
-from polystage.passes._planning import plan_of
+from polystage.passes._planning import Freedom, plan_of
 from polystage.passes._relayouts import drop_relayout, is_relayout
 from polystage.passes._schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
@@ -65,7 +65,7 @@ class Stage(Pass):
 
     Statistics:
         resident: arrays that stay on chip between nests
-        partly resident: arrays of which a part does, and the rest goes to DRAM and comes back
+        partly-resident: arrays of which a part does, and the rest goes to DRAM and comes back
         staged: nests staged
         grouped: groups of nests under shared tile loops
     """
@@ -82,8 +82,15 @@ class Stage(Pass):
     )
     residency: str = option(
         "partial",
-        choices=("whole", "partial"),
-        help="whole: an array is on chip or in DRAM; partial: parts of it may be, and borders of one value do not move",
+        choices=("off", "whole", "partial"),
+        help="off: no array stays on chip from one nest or group to the next; whole: all of it does, or nothing; "
+        "partial: parts of it may, and borders of one value do not move",
+    )
+    windows: str = option(
+        "sliding",
+        choices=("apart", "sliding"),
+        help="apart: the steps of a group share no elements, or the nests are no group; sliding: what the next step "
+        "needs again stays on chip",
     )
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -107,7 +114,7 @@ class Stage(Pass):
         writer.write(units, _Constants(function))
         _remove_unused(function)
         ctx.statistic("resident", len(writer.plan.residents))
-        ctx.statistic("partly resident", len({each.array for each in writer.plan.slices}))
+        ctx.statistic("partly-resident", len({each.array for each in writer.plan.slices}))
         ctx.statistic("staged", len(steps))
         ctx.statistic("grouped", sum(unit.group is not None for unit in units))
 
@@ -116,7 +123,8 @@ class Stage(Pass):
         local = Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
         if self.strategy == "local":
             return PlanWriter(local, steps, machine)
-        plan = plan_of(steps, machine, self.effort, partial=self.residency == "partial")
+        freedom = Freedom(self.residency != "off", self.residency == "partial", self.windows == "sliding")
+        plan = plan_of(steps, machine, self.effort, freedom)
         return PlanWriter(plan or local, steps, machine)
 
 

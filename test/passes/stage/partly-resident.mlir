@@ -3,8 +3,9 @@
 // RUN: polystage-opt --set-target=name=tiny --stage --mlir-print-local-scope %s | FileCheck %s
 // RUN: polystage-opt --set-target=name=tiny --stage --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=STATS
 // RUN: polystage-opt --set-target=name=tiny --stage="residency=whole" --mlir-print-local-scope %s | FileCheck %s --check-prefix=WHOLE
+// RUN: polystage-opt --set-target=name=tiny --stage="residency=off" --mlir-print-local-scope %s | FileCheck %s --check-prefix=OFF
 
-// STATS-DAG: 1 partly resident
+// STATS-DAG: 1 partly-resident
 // STATS-DAG: 4 staged
 // CHECK-LABEL: func.func @main
 // CHECK: %[[T:.*]] = memref.alloc() {polystage.name = "t"} : memref<8x600xf32>
@@ -20,6 +21,10 @@
 // CHECK: affine.load %[[T]][
 // CHECK: arith.mulf
 // WHOLE-NOT: t.slice
+// Without residency the sum leaves too, and comes back.
+// OFF: %[[S:.*]] = memref.alloc() {polystage.name = "s"} : memref<8xf32>
+// OFF: affine.store %{{.*}}, %[[S]][
+// OFF: affine.load %[[S]][
 func.func @main(%x: memref<8x600xf32> {polystage.name = "x", polystage.kind = "input"},
                 %y: memref<8x600xf32> {polystage.name = "y", polystage.kind = "output"}) {
   %c0 = arith.constant 0.0 : f32

@@ -2,7 +2,9 @@
 // needs again of %t moves to the beginning of its window instead of being made or loaded again.
 // RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage --mlir-print-local-scope %s | FileCheck %s
 // RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=STATS
+// RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage="windows=apart" --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=APART
 
+// APART-DAG: 0 grouped
 // STATS-DAG: 4 staged
 // STATS-DAG: 1 grouped
 // CHECK-LABEL: func.func @main
