@@ -4,7 +4,7 @@
 // RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=STATS
 // RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage="windows=apart" --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=APART
 
-// APART-DAG: 0 grouped
+// APART-DAG: 2 grouped
 // STATS-DAG: 4 staged
 // STATS-DAG: 1 grouped
 // CHECK-LABEL: func.func @main
