@@ -11,6 +11,7 @@ that begin and end where little lives across, and the third one all short groups
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch_mlir import ir
 
@@ -94,16 +95,20 @@ class Planner:
         return min([state for state in states if state is not None], key=lambda state: state.cost, default=None)
 
     def crowded(self, state: State | None) -> Iterator[int]:
-        """Nests of segments that move intermediates, with the nests before that a group may take."""
+        """Nests of segments that move intermediates, or arguments again, and the nests before that a group may take."""
         if state is None:
             yield from range(len(self.steps))
-        while state is not None and state.before is not None:
-            first, last = state.before.position, state.position - 1
-            touched = {value for k in range(first, last + 1) for value in self.touches[k]}
-            arguments = sum(self.arrays[v].bytes for v in touched if self.arrays[v].kind != "intermediate")
-            if state.cost - state.before.cost > arguments:
-                yield from range(max(0, first - 2 * self.effort.longest), last + 1)
+        chain, came = list[State](), set[ir.Value]()
+        while state is not None:
+            chain.append(state)
             state = state.before
+        for before, after in pairwise(reversed(chain)):
+            first, last = before.position, after.position - 1
+            touched = {value for k in range(first, last + 1) for value in self.touches[k]} - came
+            arguments = sum(self.arrays[v].bytes for v in touched if self.arrays[v].kind != "intermediate")
+            came |= touched
+            if after.cost - before.cost > arguments:
+                yield from range(max(0, first - 2 * self.effort.longest), last + 1)
 
     def search(self, effort: Effort) -> State | None:
         count = len(self.steps)
