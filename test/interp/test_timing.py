@@ -61,6 +61,15 @@ def test_engines_work_side_by_side_on_different_data() -> None:
     assert timed(*lines).modelled_us == pytest.approx(2 * VECTOR_1 + SEMAPHORE)
 
 
+def test_vector_and_scalar_take_turns_in_psum() -> None:
+    """Each clears its own bank: side by side in SBUF (above), one after the other in PSUM."""
+    banks = [alloc("p", BOX, memory="psum"), alloc("q", BOX, memory="psum", address=64), alloc("a", BOX)]
+    near = instruction("activation", [("p", P), ("a", T)], BOX, func='"relu"')
+    apart = instruction("memset", [("q", P)], BOX, value="0.0 : f32")
+    begun = timed(banks[2], clear("a"), *banks[:2], near).modelled_us
+    assert timed(banks[2], clear("a"), *banks[:2], near, apart).modelled_us == pytest.approx(begun + VECTOR_1)
+
+
 def test_an_engine_takes_one_instruction_at_a_time_and_needs_no_semaphore_for_itself() -> None:
     assert timed(*TWO, clear("a"), clear("b")).modelled_us == pytest.approx(2 * VECTOR_1)
     assert timed(*TWO, clear("a"), clear("a")).modelled_us == pytest.approx(2 * VECTOR_1)

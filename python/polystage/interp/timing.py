@@ -9,7 +9,8 @@ The dependences. An instruction begins when its engine is free and the bytes it 
 wait holds the instructions that use the data, and no others. Waiting for another engine or for a transfer costs the
 target's semaphore latency besides. Two transfers are ordered by waits alone, which is all there is to order them:
 one that touches the data of another in flight is a race, and faults. The stationary operand of a product is loaded
-while the product before it runs, when it is ready by then.
+while the product before it runs, when it is ready by then. Vector and scalar engine cannot use PSUM in the same cycle
+(TARGETS.md): an instruction of one that does waits for those of the other that come before it in the program.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,9 @@ from polystage.machine import Machine
 
 ENGINES = ("tensor", "vector", "scalar", "gpsimd")
 """The compute engines; their numbers are their places here, and transfers are numbered behind them."""
+
+_SHARING = (ENGINES.index("vector"), ENGINES.index("scalar"))
+"""Engines that take turns in PSUM."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Timeline:
         self._plays: dict[Site, _Play] = {}
         self._ranges: dict[Memory, Ranges] = {}
         self._end = 0.0
+        self._port = dict.fromkeys(_SHARING, 0.0)
 
     def __call__(self, site: Site, views: Sequence[Array], transfer: int) -> None:
         """Play one executed instruction."""
@@ -120,6 +125,7 @@ class Timeline:
         touches = self._touches(site)
         stationary, *others = touches
         lanes_us = work.us * work.lanes
+        port = self._port if number in _SHARING and any(each.memory == "psum" for each in site.operands) else None
 
         def play(_transfer: int) -> None:
             begin = max(engine.began, stationary.ready(number)) + load_us
@@ -129,6 +135,9 @@ class Timeline:
                 time = touch.ready(number)
                 if time > begin:
                     begin = time
+            if port is not None:
+                begin = max(begin, *(time for other, time in port.items() if other != number))
+                port[number] = begin + cost
             end = begin + cost
             engine.began, engine.free = begin, end
             engine.busy_us += cost
