@@ -183,13 +183,20 @@ def candidate(
 
 
 def _life(swept: Sweep, each: Held, array: ir.Value, first: int) -> tuple[int, int]:
-    """The nests during which a window is on chip: all, unless one level uses it and nothing of it stays.
+    """The nests during which a window is on chip: all, unless nothing of it stays.
 
-    The nests of a level run one after another, those of different levels at different times.
+    The nests of a level run one after another, those of a deeper level behind them. A window that they use too opens
+    with the first nest of its own level that uses it, or behind those.
     """
-    if each.kept or each.window.level < each.window.deepest:
+    if each.kept:
         return first, first + len(swept.group.nests) - 1
+    levels = [box.level for box in swept.boxes]
     users = [number for number, _ in swept.group.references[array]]
+    if each.window.level < each.window.deepest:
+        begin = min((number for number in users if levels[number] == each.window.level), default=len(levels))
+        users = [
+            k for k, own in enumerate(levels) if own > each.window.level or (own == each.window.level and k >= begin)
+        ]
     return first + min(users), first + max(users)
 
 

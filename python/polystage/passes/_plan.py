@@ -59,7 +59,7 @@ class State:
     before: "State | None" = None
     segment: Segment | None = None
     loads: frozenset[ir.Value] = frozenset()  # came on chip from DRAM before the segment
-    stores: frozenset[ir.Value] = frozenset()  # went to DRAM before the segment
+    stores: frozenset[ir.Value] = frozenset()  # left before the segment, to DRAM unless it is there too
 
 
 @dataclass(frozen=True)

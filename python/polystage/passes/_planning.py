@@ -158,9 +158,10 @@ class Planner:
         """The nest by itself."""
         touched = self.touches[k]
         need = {k: self.needs[k]}
-        on_chip, dirty, cost, stores = self.make_room(state, k, k, need, frozenset(touched))
-        if on_chip is None:
+        made = self.make_room(state, k, k, need, frozenset(touched))
+        if made is None:
             return None
+        on_chip, dirty, cost, stores = made
         room = self.capacity - sum(self.arrays[v].lane_bytes for v in on_chip)
         kept, loads, held = set(on_chip), set[ir.Value](), set[ir.Value]()
         for value in self.by_next_use(touched, k):
@@ -191,24 +192,35 @@ class Planner:
         )
 
     def run_group(self, state: State, group: Outline) -> State | None:
-        """A group, its arrays in windows but for those on chip."""
+        """A group, its arrays in windows but for those on chip; where there is no room, these leave before it."""
+        touched = self.by_next_use([live.array for live in group.lives if live.array in state.on_chip], group.last)
+        for count in range(len(touched) + 1):
+            after = self.run_group_without(state, group, frozenset(touched[len(touched) - count :]))
+            if after is not None:
+                return after
+        return None
+
+    def run_group_without(self, state: State, group: Outline, evicted: frozenset[ir.Value]) -> State | None:
+        """A group after some of its arrays left the chip."""
         first, last = group.first, group.last
         span = range(first, last + 1)
         lives = {live.array: live for live in group.lives}
-        if any(group.moved[v] and v not in state.on_chip and not self.program.solid(v, first) for v in lives):
+        on_chip = state.on_chip - evicted
+        if any(group.moved[v] and v not in on_chip and not self.program.solid(v, first) for v in lives):
             return None
         need = {
             k: least
             + sum(
                 live.bytes_per_lane
                 for value, live in lives.items()
-                if value not in state.on_chip and live.first <= k <= live.last
+                if value not in on_chip and live.first <= k <= live.last
             )
             for k, least in zip(span, group.needs, strict=True)
         }
-        on_chip, dirty, cost, stores = self.make_room(state, first, last, need, frozenset(lives))
-        if on_chip is None:
+        room = self.make_room(state, first, last, need, frozenset(lives), evicted)
+        if room is None:
             return None
+        on_chip, dirty, cost, stores = room
         kept, loads = set(on_chip), set[ir.Value]()
         taken = sum(self.arrays[v].lane_bytes for v in on_chip)
         later = [v for v in lives if self.freedom.whole and self.arrays[v].used_after(last) is not None]
@@ -248,16 +260,19 @@ class Planner:
         return State(last + 1, cost, alive, dirty & alive, state, segment, frozenset(loads), stores)
 
     def make_room(
-        self, state: State, first: int, last: int, need: dict[int, int], touched: frozenset[ir.Value]
-    ) -> tuple[frozenset[ir.Value] | None, frozenset[ir.Value], int, frozenset[ir.Value]]:
-        """What of the state stays on chip during a segment; the rest leaves, farthest next use first."""
+        self, state: State, first: int, last: int, need: dict[int, int], touched: frozenset[ir.Value],
+        evicted: frozenset[ir.Value] = frozenset(),
+    ) -> tuple[frozenset[ir.Value], frozenset[ir.Value], int, frozenset[ir.Value]] | None:  # fmt: skip
+        """What of the state stays on chip during a segment; the rest leaves, farthest next use first.
+
+        Also what of it DRAM does not have, the cost, and what has left. None if there is no room.
+        """
         on_chip, dirty, cost = set(state.on_chip), state.dirty, state.cost
-        stores = set[ir.Value]()
-        most = max(need.values())
+        stores, most = set(evicted), max(need.values())
         total = sum(self.arrays[v].lane_bytes for v in on_chip)
         leaving = sorted(on_chip - touched, key=lambda v: -(self.arrays[v].used_after(last) or 0))
-        for value in leaving:
-            if total + most <= self.capacity:
+        for value in (*evicted, *leaving):
+            if value not in evicted and total + most <= self.capacity:
                 break
             array = self.arrays[value]
             if value in dirty and not self.program.solid(value, first):
@@ -268,8 +283,8 @@ class Planner:
                 cost += array.bytes
                 stores.add(value)
                 dirty -= {value}
-        if total + most > self.capacity:
-            return None, dirty, cost, frozenset()
+        if total + most > self.capacity or not evicted.isdisjoint(on_chip):
+            return None
         return frozenset(on_chip), dirty, cost, frozenset(stores)
 
     def by_next_use(self, values: Sequence[ir.Value], last: int) -> list[ir.Value]:

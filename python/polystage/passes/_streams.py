@@ -82,11 +82,13 @@ class Streams:
         for live in group.outline.lives:
             users = {number for number, _ in references[live.array]}
             window = group.windows[live.array].window
-            if not users or not self.on_lanes(group, min(users)):
+            number = min(users, default=0)
+            again = window.level < group.sweep.boxes[number].level  # it stays over several boxes of the nest
+            if again or not self.on_lanes(group, number):
                 continue
             large = live.bytes_per_lane * PARTS >= self.machine.usable_bytes_per_lane
             if large and len(users) == 1 and window.loaded != window.stored:
-                found.setdefault(users.pop(), []).append(live)
+                found.setdefault(number, []).append(live)
         return found
 
     def shared(self, group: Candidate) -> Iterator[tuple[Live, set[int]]]:
