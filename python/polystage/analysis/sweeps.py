@@ -243,7 +243,8 @@ class Sweep:
         loaded = self.windows[array].loaded
         if (loaded and given is None) or any(self.group.nests[number].whole is not None for number in writers):
             return loaded
-        return self._apart_from(array, given) and self.written(array) + self.loaded(array, given) == self.stored(array)
+        missing = self.stored(array) - self.loaded(array, given)
+        return self._apart_from(array, given) and (self._apart(array) == missing or self.written(array) == missing)
 
     def filled(self, array: ir.Value, given: Region | None = None) -> bool:
         """Whether what a sliding window keeps was written or loaded before; sure only if it says so.
@@ -261,7 +262,7 @@ class Sweep:
         if window.loaded and given is not None:
             there += counts(shared(window.new, given))
         missing = (counts(window.new) - there).cumsum(axis=1)
-        if self._overlapping(array) and not window.loaded:
+        if (missing > 0).any() and self._overlapping(array) and not window.loaded:
             missing = np.minimum(missing, counts(window.new).cumsum(axis=1) - self._together(array))
         return self._apart_from(array, given) and bool((missing <= 0).all())
 
