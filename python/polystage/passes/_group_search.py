@@ -27,6 +27,7 @@ class GroupSearch:
 
     ``touches`` are the arrays of each nest, ``needs`` the bytes per lane of its smallest tile with all of them on chip,
     ``waists`` where long groups begin and end. Unless ``sliding``, no window keeps what the next step needs again.
+    ``spent`` is the work so far, in nests of groups swept; beyond ``allowance`` groups are those already known.
     """
 
     steps: Sequence[Step]
@@ -38,6 +39,8 @@ class GroupSearch:
     needs: Sequence[int]
     waists: frozenset[int]
     sliding: bool = True
+    spent: int = 0
+    allowance: float = 0.0
     groups: dict[tuple[int, int], list[Outline]] = field(default_factory=dict[tuple[int, int], list[Outline]])
     alike: dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]] = field(
         default_factory=dict[tuple[object, ...], tuple[list[ir.Value], list[Outline]]]
@@ -56,7 +59,10 @@ class GroupSearch:
         """Groups of these nests with the tiles worth trying."""
         key = (first, last)
         if key not in self.groups:
-            self.groups[key] = list(self._candidates(first, last))
+            found = list(self._candidates(first, last))
+            if self.spent > self.allowance:
+                return found  # perhaps not all there are
+            self.groups[key] = found
         return self.groups[key]
 
     def _candidates(self, first: int, last: int) -> Iterator[Outline]:
@@ -65,6 +71,8 @@ class GroupSearch:
             before, known = self.alike[key]
             renamed = dict(zip(before, arrays, strict=True))
             yield from (each.on(first, renamed) for each in known)
+            return
+        if self.spent > self.allowance:
             return
         found = [each for tiles in self.tiles(last) if (each := self.reaching(first, last, tiles)) is not None]
         if not found:
@@ -91,6 +99,7 @@ class GroupSearch:
 
     def fitting(self, first: int, last: int, tiles: Sequence[Tile]) -> Outline | None:
         """The group with these tiles, if it fits and repeats nothing."""
+        self.spent += last - first + 1
         for gone in [sink for sink in self.memories if sink < first]:
             del self.memories[gone]
         memory = self.memories.setdefault(last, Memory())

@@ -30,16 +30,21 @@ from polystage.passes._waists import waists
 
 @dataclass(frozen=True)
 class Effort:
-    """How far the search goes: states kept at a position, nests in a group besides initialisations."""
+    """How far the search goes: states kept at a position, nests in a group besides initialisations.
+
+    ``work`` bounds one pass over the schedule, in nests of groups swept (about 0.2 ms each): an equal part of it for
+    each position where groups may begin, and what those before have left.
+    """
 
     beam: int
     longest: int
+    work: int = 0
 
 
 PACKING_NODES = 3000  # of the search for a packing of one plan
-MAX_WORK = 15000  # beginnings times lengths of short groups; in larger schedules these are shorter
 MAX_MISSES = 12  # sinks in a row with which no group fits, after which longer groups are not tried
-EFFORTS = (Effort(1, 1), Effort(2, 8), Effort(4, 24), Effort(12, 32))
+EFFORTS = (Effort(1, 1), Effort(2, 8, 20_000), Effort(4, 24, 100_000), Effort(12, 32, 2_000_000))
+NEAR = 1.01  # times the compulsory bytes: less is not worth a search for groups
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Planner:
     def plan(self) -> Plan | None:
         """The best plan found; None where no segment fits somewhere."""
         alone = self.search(Effort(1, 1))
-        if (alone is not None and alone.cost <= self.program.compulsory) or self.effort.longest == 1:
+        if (alone is not None and alone.cost <= NEAR * self.program.compulsory) or self.effort.longest == 1:
             return None if alone is None else plan_that_led_to(alone, self.program)
         best = self.least(alone, self.search(self.effort))
         self.hot = frozenset(self.crowded(best))
@@ -114,7 +119,11 @@ class Planner:
         count = len(self.steps)
         layers: list[dict[frozenset[ir.Value], State]] = [{} for _ in range(count + 1)]
         layers[0][frozenset()] = State(0, 0, frozenset(), frozenset())
+        searched = [position for position in range(count) if position in self.hot or position in self.waists]
+        share = effort.work / max(1, len(searched))
+        self.groups.allowance = self.groups.spent
         for position in range(count):
+            self.groups.allowance += share * (position in searched)
             states = sorted(layers[position].values(), key=lambda s: s.cost)[: effort.beam]
             layers[position] = {}
             for state in states:
@@ -145,12 +154,11 @@ class Planner:
         """Where groups may end that begin at ``k``: anywhere near where it is crowded, and from waist to waist."""
         if not self.groups.starts_unit(k) or not (k in self.hot or k in self.waists):
             return
-        longest = min(effort.longest, MAX_WORK // max(1, len(self.hot)))
         count = int(bool(self.steps[k].nest.loads))
         for last in range(k + 1, len(self.steps)):
             if self.steps[last].nest.loads:
                 count += 1
-                near = k in self.hot and count <= longest
+                near = k in self.hot and count <= effort.longest
                 if near or (k in self.waists and last + 1 in self.waists):
                     yield last
 
