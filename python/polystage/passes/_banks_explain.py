@@ -62,7 +62,9 @@ def _homes(graph: Graph, solution: Solution) -> list[Home]:
 
 
 def _place(home: int) -> Place:
-    return {ONE_LANE: None, REPLICATED: "replicated"}.get(home, home)
+    if home == REPLICATED:
+        return "replicated"
+    return None if home == ONE_LANE else home
 
 
 def _asked(graph: Graph, solution: Solution, array: int) -> tuple[str, ...]:
