@@ -110,7 +110,8 @@ def _maps(operation: ir.Operation, count: int, signature: Signature) -> list[ir.
 def _check_operands(signature: Signature, types: list[ir.Type], count: int) -> None:
     least, most = len(signature.roles), len(signature.roles) + signature.extra
     if not least <= count <= most:
-        extra = f" and up to {signature.extra} of {signature.extra_role}" if signature.extra else ""
+        named = " and ".join(signature.extra_roles) or signature.extra_role
+        extra = f" and up to {signature.extra} of {named}" if signature.extra else ""
         raise Illegal(f"takes the memrefs {', '.join(signature.roles)}{extra} first, got {count}")
     for i, each in enumerate(types[count:], start=count):
         if not isinstance(each, ir.IndexType):

@@ -35,8 +35,8 @@ func.func @too_few_memrefs(%a: memref<8x4xf32, #npu.sbuf>) {
 // -----
 
 func.func @too_many_memrefs(%a: memref<8x4xf32, #npu.sbuf>) {
-  // expected-error @below {{takes the memrefs dst, src and up to 1 of bias first, got 4}}
-  "npu.activation"(%a, %a, %a, %a) {func = "exp", operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>, sizes = array<i64: 8, 4>, maps = []} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
+  // expected-error @below {{takes the memrefs dst, src and up to 2 of bias and scale first, got 5}}
+  "npu.activation"(%a, %a, %a, %a, %a) {func = "exp", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>, sizes = array<i64: 8, 4>, maps = []} : (memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>, memref<8x4xf32, #npu.sbuf>) -> ()
   return
 }
 
