@@ -279,7 +279,7 @@ def _create(
     every["sizes"] = ir.DenseI64ArrayAttr.get(list(sizes))
     every["maps"] = ir.ArrayAttr.get([ir.AffineMapAttr.get(map_) for map_ in maps])
     signature = SIGNATURES[name]
-    if signature.extra:
+    if signature.optional:
         segments = signature.segments(len(memrefs), len(indices))
         every["operandSegmentSizes"] = ir.DenseI32ArrayAttr.get(list(segments))
     return ir.Operation.create(name, results=results, operands=[*memrefs, *indices], attributes=every)

@@ -108,10 +108,11 @@ def _maps(operation: ir.Operation, count: int, signature: Signature) -> list[ir.
 
 
 def _check_operands(signature: Signature, types: list[ir.Type], count: int) -> None:
-    least, most = len(signature.roles), len(signature.roles) + signature.extra
+    least, most = len(signature.roles), len(signature.roles) + len(signature.optional)
     if not least <= count <= most:
-        named = " and ".join(signature.extra_roles) or signature.extra_role
-        extra = f" and up to {signature.extra} of {named}" if signature.extra else ""
+        extra = (
+            f" and up to {len(signature.optional)} of {' and '.join(signature.optional)}" if signature.optional else ""
+        )
         raise Illegal(f"takes the memrefs {', '.join(signature.roles)}{extra} first, got {count}")
     for i, each in enumerate(types[count:], start=count):
         if not isinstance(each, ir.IndexType):

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from parsing import nests_of
+from sweep_runs import Region, Run, schedule_of
 from torch_mlir import ir
 
 from polystage.analysis.groups import Group
 from polystage.analysis.nests import Access, Linear, Load, Nest
-from polystage.analysis.runs import Region, Run, schedule_of
 from polystage.analysis.sweeps import Sweep
 from polystage.analysis.swept_nests import swept_nest
 from polystage.analysis.values import array_name

@@ -2,11 +2,11 @@ from collections.abc import Sequence
 
 import pytest
 from parsing import nests_of
+from sweep_runs import Span, schedule_of
 from sweeping import check, group, name_of, nests
 
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.nests import Nest
-from polystage.analysis.runs import Span, schedule_of
 from polystage.analysis.sweeps import Sweep, sweep
 from polystage.analysis.swept_nests import Level
 from polystage.analysis.windows import Window

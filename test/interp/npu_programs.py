@@ -96,7 +96,7 @@ def instruction(
     types = [type_ for _, type_ in operands] + ["index"] * len(indices)
     marks = [f"sizes = array<i64: {', '.join(map(str, sizes))}>", f"maps = [{', '.join(maps)}]"]
     signature = SIGNATURES[f"npu.{op}"]
-    if signature.extra:
+    if signature.optional:
         segments = signature.segments(len(operands), len(indices))
         marks.append(f"operandSegmentSizes = array<i32: {', '.join(map(str, segments))}>")
     marks += [f"{key} = {value}" for key, value in attributes.items()]

@@ -11,9 +11,9 @@ table: Any = importlib.import_module("fusion_table")
 
 def test_fusion_of_a_model_keeps_its_work() -> None:
     row = table.fused("tiny_mlp", *zoo.load("tiny_mlp", device="meta"), "tiny")
-    _, _, fused, before, after, _, macs_before, macs_after, _ = [cell.strip() for cell in row.split("|")]
+    _, _, fused, _, _, fewer, macs_before, macs_after, _ = [cell.strip() for cell in row.split("|")]
     assert int(fused) > 0
-    assert before >= after
+    assert not fewer.startswith("-")
     assert macs_before == macs_after
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.nests import Nest
+from polystage.analysis.reductions import product_of, reduction_of
+
 ATTRIBUTE = "npu.implementation"
 KINDS = ("elementwise", "fold", "reduce", "contraction", "relayout")
 REPLICABLE = ("elementwise", "reduce")
@@ -83,3 +86,20 @@ class Implementation:
 
 
 RELAYOUT = Implementation("relayout", None)
+
+
+def implementation_of(nest: Nest, makers: str) -> Implementation:
+    """How a nest is run; ``makers`` names the passes that say so.
+
+    Raises MalformedImplementationError where the nest does not say it, or says what cannot be.
+    """
+    if ATTRIBUTE not in nest.op.attributes:
+        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run {makers} first")
+    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
+    reduction = reduction_of(nest)
+    product = None if reduction is None else product_of(nest, reduction)
+    missing = {"reduce": reduction is None, "contraction": product is None}.get(chosen.kind, False)
+    loops = [loop for loop in (chosen.lane, chosen.rows) if loop is not None]
+    if missing or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
+        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
+    return chosen

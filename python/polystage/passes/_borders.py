@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.index_boxes import Box, common, hull, span, whole
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Constant, Gather
 from polystage.analysis.values import producer
 from polystage.machine import Machine
-from polystage.passes._schedule import Box, Step, common, hull, span, whole
+from polystage.passes._schedule import Step
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from math import prod
 
 from torch_mlir import ir
 
-from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.implementation import Implementation, MalformedImplementationError, implementation_of
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, NotANestError, NotLinearError, with_forms
-from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.selection import NotSelectableError
 from polystage.dialects import npu
 from polystage.machine import Machine
@@ -107,24 +106,10 @@ def finished_in(
     return Schedule(found, frozenset({*gone, *(each.contraction for each in found.values() if each.epilogue)}))
 
 
-def implementation_of(nest: Nest) -> Implementation:
-    """The implementation that a point nest carries; MalformedImplementationError where it does not run the nest."""
-    if ATTRIBUTE not in nest.op.attributes:
-        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks and stage first")
-    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
-    reduction = reduction_of(nest)
-    product = None if reduction is None else product_of(nest, reduction)
-    missing = {"reduce": reduction is None, "contraction": product is None}.get(chosen.kind, False)
-    loops = [loop for loop in (chosen.lane, chosen.rows) if loop is not None]
-    if missing or any(loop >= len(nest.extents) for loop in loops) or len(set(loops)) < len(loops):
-        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
-    return chosen
-
-
 def _chosen(nest: Nest) -> Implementation | None:
     """The same, None where it is malformed."""
     try:
-        return implementation_of(nest)
+        return implementation_of(nest, "map-banks and stage")
     except MalformedImplementationError:
         return None
 

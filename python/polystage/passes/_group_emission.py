@@ -13,6 +13,7 @@ from math import gcd
 from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
+from polystage.analysis.index_boxes import Box, common
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, Store
 from polystage.analysis.sweeps import Sweep
@@ -42,7 +43,6 @@ from polystage.passes._positions import (
     compress,
     place_of,
 )
-from polystage.passes._schedule import Box, common
 from polystage.passes._shift import Shift
 from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, StagedNest, access_map

@@ -7,6 +7,7 @@ from math import ceil, prod
 from torch_mlir import ir
 
 from polystage.analysis.groups import Group, Refused, Tile
+from polystage.analysis.index_boxes import Box, common, hull
 from polystage.analysis.layouts import Layout
 from polystage.analysis.sweeps import Memory, Sweep, sweep
 from polystage.analysis.swept_nests import swept_nest
@@ -15,7 +16,7 @@ from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._borders import Border
 from polystage.passes._held import Held, held
-from polystage.passes._schedule import Box, Resident, Step, Uses, common, hull, layout_of, uses_of, written
+from polystage.passes._schedule import Resident, Step, Uses, layout_of, uses_of, written
 
 
 @dataclass(frozen=True)

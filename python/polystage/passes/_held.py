@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from polystage.analysis.index_boxes import Box
 from polystage.analysis.intervals import Bound, Interval, Mask
 from polystage.analysis.layouts import Layout
 from polystage.analysis.windows import Window
-from polystage.passes._schedule import Box
 
 
 @dataclass(frozen=True)

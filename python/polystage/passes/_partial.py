@@ -17,12 +17,13 @@ from typing import Any
 from torch_mlir import ir
 
 from polystage.analysis.groups import Refused, Tile
+from polystage.analysis.index_boxes import Box, common, hull, whole
 from polystage.dialects.npu import element_bytes
 from polystage.passes._group_search import larger_tiles
 from polystage.passes._groups import candidate
 from polystage.passes._plan import Array, Plan, Segment
 from polystage.passes._program import Program
-from polystage.passes._schedule import Box, Resident, common, hull, whole, written
+from polystage.passes._schedule import Resident, written
 from polystage.passes._slices import Slice
 from polystage.passes._streams import Streams
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch_mlir import ir
 
+from polystage.analysis.index_boxes import Box, common
 from polystage.analysis.nests import Linear, Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
-from polystage.passes._schedule import Box, Resident, common
+from polystage.passes._schedule import Resident
 from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, Form, access_map
 

@@ -10,6 +10,7 @@ from torch_mlir import ir
 
 from polystage.alloc import Buffer, Infeasible, Problem, Solution, Solver, solve
 from polystage.analysis.groups import Refused, Tile
+from polystage.analysis.index_boxes import Box
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Constant, Nest, signature
 from polystage.analysis.tiling import NestTiling, tiling_of
@@ -20,7 +21,7 @@ from polystage.passes._group_search import larger_tiles
 from polystage.passes._groups import Arrays, Candidate, Outline, candidate, rooms
 from polystage.passes._placing import moves_only, place, place_slice, write_transfer
 from polystage.passes._plan import Plan, Segment
-from polystage.passes._schedule import Box, Step
+from polystage.passes._schedule import Step
 from polystage.passes._staging import StagedNest
 from polystage.passes._tile_sizes import Choice, choose, smallest
 

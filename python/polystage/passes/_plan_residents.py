@@ -2,9 +2,10 @@
 
 from torch_mlir import ir
 
+from polystage.analysis.index_boxes import common, hull, whole
 from polystage.passes._plan import Plan, State
 from polystage.passes._program import Program
-from polystage.passes._schedule import Resident, common, hull, read, whole, written
+from polystage.passes._schedule import Resident, read, written
 
 
 def plan_that_led_to(state: State, program: Program) -> Plan:

@@ -7,6 +7,7 @@ from math import ceil, prod
 
 from torch_mlir import ir
 
+from polystage.analysis.index_boxes import Box, hull
 from polystage.analysis.nests import signature
 from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.analysis.values import argument_text, producer
@@ -15,7 +16,7 @@ from polystage.machine import Machine
 from polystage.passes._borders import Border
 from polystage.passes._groups import Arrays
 from polystage.passes._plan import Array
-from polystage.passes._schedule import Box, Step, hull, layout_of, written
+from polystage.passes._schedule import Step, layout_of, written
 from polystage.passes._tile_sizes import Choice, choose, dram_bytes, smallest
 
 

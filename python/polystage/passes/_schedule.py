@@ -1,21 +1,19 @@
 """The schedule as ``stage`` sees it: nests, who uses an array and how, intervals during which one is on chip."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
 from torch_mlir import ir
 
 from polystage.analysis.implementation import Implementation
+from polystage.analysis.index_boxes import Box, span, whole
 from polystage.analysis.layouts import Layout, lane_dim
 from polystage.analysis.nests import Access, Gather, Nest
 from polystage.analysis.tiling import lane_of_result, tiling_of
 from polystage.machine import Machine
 from polystage.passes._tile_sizes import smallest
-
-Box = tuple[tuple[int, int], ...]
-"""Least and greatest index along each dimension of an array."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +84,6 @@ def _note(uses: Uses, access: Access, lane: int | None, nest: Nest) -> None:
     uses.wanted[lane_dim(access, lane)] += prod(nest.extents[loop] for loop in access.support)
 
 
-def whole(array: ir.Value) -> Box:
-    """All of an array."""
-    return tuple((0, extent - 1) for extent in ir.MemRefType(array.type).shape)
-
-
-def hull(boxes: Iterable[Box]) -> Box | None:
-    """The smallest box around all; None around nothing."""
-    all_boxes = list(boxes)
-    if not all_boxes:
-        return None
-    return tuple((min(a for a, _ in dim), max(b for _, b in dim)) for dim in zip(*all_boxes, strict=True))
-
-
 def written(steps: Sequence[Step], array: ir.Value) -> Iterator[Box]:
     """What each of some nests stores in an array."""
     for nest in (step.nest for step in steps):
@@ -110,19 +95,6 @@ def read(steps: Sequence[Step], array: ir.Value) -> Iterator[Box]:
     """What each of some nests loads of an array."""
     for nest in (step.nest for step in steps):
         yield from (span(access, nest) for access in nest.loads if access.array == array)
-
-
-def span(access: Access, nest: Nest) -> Box:
-    """The hull of what an access touches."""
-    return tuple(index.span(nest.extents) for index in access.indices)
-
-
-def common(a: Box | None, b: Box | None) -> Box | None:
-    """What two boxes share, if anything."""
-    if a is None or b is None:
-        return None
-    both = tuple((max(x, u), min(y, v)) for (x, y), (u, v) in zip(a, b, strict=True))
-    return both if all(low <= high for low, high in both) else None
 
 
 def layout_of(type_: ir.MemRefType, uses: Uses, machine: Machine) -> Layout:

@@ -10,10 +10,8 @@ from itertools import pairwise
 
 from torch_mlir import ir
 
+from polystage.analysis.index_boxes import Box
 from polystage.analysis.nests import Nest
-
-Box = tuple[tuple[int, int], ...]
-"""Least and greatest index along each dimension."""
 
 MAX_PARTS = 8  # an array of more parts is initialised as it is
 

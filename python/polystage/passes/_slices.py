@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.analysis.index_boxes import Box
 from polystage.analysis.layouts import Layout
-from polystage.passes._schedule import Box
 
 
 @dataclass(frozen=True)

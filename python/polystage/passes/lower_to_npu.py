@@ -8,7 +8,7 @@ from math import prod
 from torch_mlir import ir
 
 from polystage.analysis.covering import EngineCosts
-from polystage.analysis.implementation import Implementation, MalformedImplementationError
+from polystage.analysis.implementation import Implementation, MalformedImplementationError, implementation_of
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function
 from polystage.analysis.reductions import reduction_of
@@ -28,7 +28,7 @@ from polystage.passes._emission import (
     fit,
     foreign_operations,
 )
-from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_in, implementation_of
+from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_in
 from polystage.passes._layouts import Physical, physical_arrays, physical_nests
 from polystage.passes._load_function import erase_unused
 from polystage.passes._on_chip_moves import write_on_chip
@@ -162,7 +162,7 @@ def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target, finish
         return "transfers"
     if kind != ir.StringAttr.get("compute"):
         raise NotSelectableError(f'{KIND} is "transfer" or "compute", not {kind}')
-    implementation = implementation_of(nest)
+    implementation = implementation_of(nest, "map-banks and stage")
     for piece, moved in physical_nests(nest, implementation, target.physical, target.machine):
         assert moved is not None
         _compute(piece, moved, target.machine)

@@ -6,7 +6,7 @@ from math import gcd, prod
 
 from torch_mlir import ir
 
-from polystage.analysis.implementation import ATTRIBUTE, Implementation, MalformedImplementationError
+from polystage.analysis.implementation import Implementation, MalformedImplementationError, implementation_of
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import (
@@ -19,7 +19,6 @@ from polystage.analysis.nests import (
     main_function,
     top_nests,
 )
-from polystage.analysis.reductions import product_of, reduction_of
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.tiling import TileBuffer, tiling_of
 from polystage.analysis.values import check_arguments
@@ -177,7 +176,7 @@ def reads_of(main: ir.Operation, machine: Machine, ctx: PassContext) -> Mapping[
             continue
         try:
             nest = read_nest(loop)
-            implementation = implementation_of(nest)
+            implementation = implementation_of(nest, "map-banks")
             tiling = tiling_of(nest, implementation, machine)
         except (NotANestError, NotLinearError) as problem:
             ctx.error(loop, f"nest cannot be read: {problem}; run lower-to-affine and refine-domains first")
@@ -191,19 +190,6 @@ def reads_of(main: ir.Operation, machine: Machine, ctx: PassContext) -> Mapping[
                     lanes = 1 if each.lane is None else tiling.blocks[each.lane]
                     found[each.access.array].append(Read(nest, implementation, each.access, each, lanes))
     return found
-
-
-def implementation_of(nest: Nest) -> Implementation:
-    """How the nest is run; MalformedImplementationError where it does not say so, or says what cannot be."""
-    if ATTRIBUTE not in nest.op.attributes:
-        raise MalformedImplementationError(f"nest has no {ATTRIBUTE}; run map-banks first")
-    chosen = Implementation.from_attribute(nest.op.attributes[ATTRIBUTE])
-    reduction = reduction_of(nest)
-    product = None if reduction is None else product_of(nest, reduction)
-    missing = {"reduce": reduction, "contraction": product}.get(chosen.kind, nest) is None
-    if missing or any(loop is not None and loop >= len(nest.extents) for loop in (chosen.lane, chosen.rows)):
-        raise MalformedImplementationError(f"{ATTRIBUTE} = {chosen.to_attribute()} does not run this nest")
-    return chosen
 
 
 def movable(array: ir.Value, result: ir.Value | None) -> bool:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.compulsory import compulsory, macs
-from polystage.analysis.nest_reader import read_nest
-from polystage.analysis.nests import Linear, Nest, NotANestError, NotLinearError, main_function, top_nests
+from polystage.analysis.index_boxes import Box, without
+from polystage.analysis.nests import Linear, Nest, main_function
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.machine import Machine, of_module
 from polystage.pipeline import Pass, PassContext, option
 
+from ._array_uses import readable_nests
 from ._load_function import (
     Argument,
     described,
@@ -23,7 +24,6 @@ from ._load_function import (
     with_results,
 )
 from ._taps import Packing, Source, source_of, taps_of
-from .shrink_fills import Box, without
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,13 @@ class PackTaps(Pass):
 
     def _next(self, op: ir.Operation, most_bytes: float, most_products: float) -> "tuple[Packing, Source] | None":
         """The first kernel that can be packed, as it is best packed; none that is packed has taps left."""
-        nests = list(_nests(main_function(op)))
+        nests = list(readable_nests(main_function(op)))
         for nest in nests:
             for packing, source in _packings(nest, nests, of_module(op)):
                 again = packing.read(source.bytes) - source.bytes
                 if again <= most_bytes and packing.padding <= most_products:
                     return packing, source
         return None
-
-
-def _nests(function: ir.Operation) -> Iterator[Nest]:
-    for loop in top_nests(function):
-        try:
-            yield read_nest(loop)
-        except (NotANestError, NotLinearError):
-            continue
 
 
 def _packings(nest: Nest, nests: Sequence[Nest], machine: Machine) -> list[tuple[Packing, Source]]:

@@ -5,21 +5,20 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.index_boxes import Box, common, without
 from polystage.analysis.nests import (
     Constant,
     Gather,
     Linear,
     Nest,
-    NotANestError,
-    NotLinearError,
     main_function,
-    top_nests,
 )
 from polystage.analysis.values import producer
 from polystage.dialects import affine
-from polystage.passes._seams import Box, seam_of
+from polystage.passes._seams import seam_of
 from polystage.pipeline import Pass, PassContext
+
+from ._array_uses import readable_nests
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,14 @@ class ShrinkFills(Pass):
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Shrink every fill."""
-        nests = list(_nests(main_function(op)))
+        nests = list(readable_nests(main_function(op)))
         for position, nest in enumerate(nests):
             box = _filled(nest)
             if box is None:
                 continue
             read = _read(nest.store.array, nests[position + 1 :])
-            left = [box] if read is None else [*_common(box, read)]
+            inside = box if read is None else common(box, read)
+            left = [] if inside is None else [inside]
             for cover in _covers(nest.store.array, nests[position + 1 :]):
                 left = [piece for each in left for piece in without(each, cover)]
             if len(left) > 2 * len(box):
@@ -66,26 +66,6 @@ class ShrinkFills(Pass):
             if left != [box]:
                 _refill(nest, left)
                 ctx.statistic("shrunk" if left else "removed", 1)
-
-
-def without(box: Box, cover: Box) -> Iterator[Box]:
-    """Disjoint boxes that make up ``box`` but for ``cover``: two slabs along each dimension."""
-    inside = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, cover, strict=True))
-    if any(low > high for low, high in inside):
-        yield box
-        return
-    for dim, ((low, high), (first, last)) in enumerate(zip(box, inside, strict=True)):
-        for slab in ((low, first - 1), (last + 1, high)):
-            if slab[0] <= slab[1]:
-                yield (*inside[:dim], slab, *box[dim + 1 :])
-
-
-def _nests(function: ir.Operation) -> Iterator[Nest]:
-    for loop in top_nests(function):
-        try:
-            yield read_nest(loop)
-        except (NotANestError, NotLinearError):
-            continue
 
 
 def _filled(nest: Nest) -> Box | None:
@@ -119,13 +99,6 @@ def _read(array: ir.Value, later: Sequence[Nest]) -> Box | None:
     if not boxes:
         return None
     return tuple((min(low for low, _ in spans), max(high for _, high in spans)) for spans in zip(*boxes, strict=True))
-
-
-def _common(box: Box, other: Box) -> Iterator[Box]:
-    """What two boxes share, if anything."""
-    both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, other, strict=True))
-    if all(low <= high for low, high in both):
-        yield both
 
 
 def _is_plain(index: Linear) -> bool:
