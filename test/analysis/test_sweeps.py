@@ -377,6 +377,19 @@ def test_what_reads_itself_runs_before_the_loops() -> None:
     assert refused(program[:1], "a", tiles=[Tile(0, 2)]) == "the sink reads what its own earlier iterations wrote"
 
 
+def test_what_earlier_sweeps_began_is_not_kept() -> None:
+    program = nests(
+        {"x": "7x6", "turned": "6x7", "flipped": "7x6", "y": "6x13"},
+        "6x7: turned[d0, d1] = x[d1, d0]",
+        "7x6: flipped[d0, d1] = x[6 - d0, d1]",
+        "6x7: y[d0, d1] = turned[d0, d1]",
+        "6x6: y[d0, d1 + 7] = flipped[d0, d1]",
+    )
+    found = swept(program, "y", tiles=[Tile(1, 1), Tile(0, 1)], sink=2)
+    lows = [low.tolist() for low, _ in windows(found)["y"].dims if not isinstance(low, int)]
+    assert lows == [[[sweep] * 6 for sweep in range(7)]]  # each sweep makes a column more
+
+
 def test_a_result_that_needs_all_of_an_array_waits_for_it() -> None:
     program = nests(
         {"x": "8", "a": "8", "t": "1", "y": "8", "z": "8"},

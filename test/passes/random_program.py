@@ -45,6 +45,13 @@ class Program:
     outputs: int
     exact: bool
 
+    @property
+    def tolerance(self) -> float:
+        """How far results may be apart, relative and absolute: instructions do not round between their operations."""
+        if self.exact:
+            return 0
+        return 2e-2 if "f16" in self.text else 1e-5
+
     def __repr__(self) -> str:
         return f"Program(exact={self.exact}):\n{self.text}"
 

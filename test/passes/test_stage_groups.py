@@ -66,9 +66,9 @@ def check(program: Program, chip: Chip) -> None:
     text = settled(program.text)
     wanted = interpret(parse(text), program.args)
     module = staged(text, chip, chip.sbuf(text))
-    assert_same(interpret(module, program.args), wanted, exact=program.exact)
+    assert_same(interpret(module, program.args), wanted, tolerance=program.tolerance)
     run_pipeline(module.operation, "lower-to-npu,pipeline-dma,allocate", REGISTRY)
-    assert_same(execute(parse(assembly(module)), program.args), wanted, exact=program.exact)
+    assert_same(execute(parse(assembly(module)), program.args), wanted, tolerance=program.tolerance)
 
 
 @settings(

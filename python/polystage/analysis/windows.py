@@ -167,6 +167,7 @@ def window_of(
         done = high
         for nest, box in writers:
             done = np.minimum(done, ready(nest, box, sliding))
+        done = np.maximum(done, low[:, :1])  # nests may have begun in an earlier sweep: that is not kept
         done = np.where(positions(done.shape[1]) == done.shape[1] - 1, high, done)
         unsaved = previous(done, FAR)
         low = np.minimum(low, np.where(unsaved < previous(high, -FAR), unsaved, FAR))

@@ -58,8 +58,8 @@ def physical_nests(
     """
     if implementation is not None and implementation.replicated != _is_spread(nest, physical, machine):
         raise NotSelectableError("a nest is replicated if and only if what it stores is")
-    if not any(access.array in physical for access in _accesses(nest)):
-        yield nest, implementation
+    if implementation is None and not any(access.array in physical for access in _accesses(nest)):
+        yield nest, None
         return
     if implementation is None and (crossing := _crossing(nest, physical, machine)):
         kept = [loop for loop in range(len(nest.extents)) if loop not in crossing]
