@@ -1,10 +1,11 @@
-"""How many elements of an array several nests of a sweep have written after each step, none counted twice."""
+"""How many elements of an array several nests have written, none counted twice: after each step of a sweep, or all."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from polystage.analysis.intervals import FAR, Interval, Mask, Matrix, matrix
+from polystage.analysis.intervals import FAR, Form, Interval, Mask, Matrix, matrix
 from polystage.analysis.swept_nests import Box, SweptNest
 
 Stored = tuple[tuple[int, int], ...]
@@ -32,8 +33,7 @@ def _stored_after(nest: SweptNest, box: Box, steps: int) -> list[Stored | None]:
         )
         for low, high in box.loops
     ]
-    loops = [loop for form in nest.store.forms for loop, _ in form.terms]
-    apart = len(set(loops)) == len(loops)
+    apart = _is_product(nest)
     found = list[Stored | None]()
     for step in range(steps):
         hull = [Interval(int(low[step]), int(high[step])) for low, high in bounds]
@@ -50,6 +50,36 @@ def _stored_after(nest: SweptNest, box: Box, steps: int) -> list[Stored | None]:
 
 def _product(extents: Sequence[int]) -> int:
     return int(np.prod(np.array(extents, np.int64)))
+
+
+def written_by(nests: Sequence[SweptNest]) -> int:
+    """Elements that nests which write one array have written in the end, those in doubt left out."""
+    sure = [nest for nest in nests if not nest.nest.store.indirect and _is_product(nest)]
+    indices = [[_values(form, nest.extents) for form in nest.store.forms] for nest in sure]
+    members, counts = list[Mask](), np.ones((), np.int64)
+    for along in zip(*indices, strict=True):
+        every = np.unique(np.concatenate(along))
+        alike, times = np.unique(np.array([np.isin(every, each) for each in along]), axis=1, return_counts=True)
+        members.append(alike)
+        counts = np.multiply.outer(counts, times)
+    inside: Mask = np.zeros(counts.shape, np.bool_)
+    for number in range(len(sure)):
+        inside[np.ix_(*(each[number] for each in members))] = True
+    return int(counts[inside].sum()) if sure else 0
+
+
+def _is_product(nest: SweptNest) -> bool:
+    """Whether what a nest stores is every combination of indices along its dimensions."""
+    loops = [loop for form in nest.store.forms for loop, _ in form.terms]
+    return len(set(loops)) == len(loops)
+
+
+def _values(form: Form, extents: Sequence[int]) -> NDArray[np.int64]:
+    """The values that a form takes, in order."""
+    found = np.array([form.const], np.int64)
+    for loop, factor in form.terms:
+        found = np.unique(np.add.outer(found, factor * np.arange(extents[loop], dtype=np.int64)))
+    return found
 
 
 def _union(boxes: Sequence[Stored]) -> int:

@@ -119,6 +119,8 @@ def _opened(segment: Segment, plan: Plan, program: Program, streams: Streams) ->
             group = candidate(program.uses, k, k, (tile,), on_chip)
             if isinstance(group, Refused) or group.sweep.repeated or group.outline.dram_bytes > found[1]:
                 continue
+            if not program.solid_windows(group.outline, on_chip):
+                continue
             outline = streams.outline(group)
             takes = outline.needs[0] + sum(live.bytes_per_lane for live in outline.lives)
             if takes <= room // share and not outline.streamed.intersection(passing):

@@ -24,7 +24,7 @@ class Array:
     touched: tuple[int, ...]
     reads: tuple[int, ...]
     writes: tuple[int, ...]
-    fixed: bool  # never on chip as a whole: gathered or scattered, or no alloc
+    fixed: bool  # never on chip as a whole: gathered or scattered, no alloc, or a result written in part
 
     def used_after(self, position: int) -> int | None:
         """The next nest after ``position`` that uses it."""

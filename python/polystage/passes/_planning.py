@@ -214,7 +214,7 @@ class Planner:
         span = range(first, last + 1)
         lives = {live.array: live for live in group.lives}
         on_chip = state.on_chip - evicted
-        if any(group.moved[v] and v not in on_chip and not self.program.solid(v, first) for v in lives):
+        if not self.program.solid_windows(group, on_chip):
             return None
         need = {
             k: least

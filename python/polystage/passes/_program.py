@@ -7,6 +7,7 @@ from math import ceil, prod
 
 from torch_mlir import ir
 
+from polystage.analysis.coverage import written_by
 from polystage.analysis.index_boxes import Box, hull
 from polystage.analysis.nests import signature
 from polystage.analysis.tiling import NestTiling, tiling_of
@@ -14,7 +15,7 @@ from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes._borders import Border
-from polystage.passes._groups import Arrays
+from polystage.passes._groups import Arrays, Outline
 from polystage.passes._plan import Array
 from polystage.passes._schedule import Step, layout_of, written
 from polystage.passes._tile_sizes import Choice, choose, dram_bytes, smallest
@@ -70,6 +71,7 @@ class Program:
             lane = prod(layout.physical_shape(type_.shape)[1:]) * size
             touched = tuple(sorted({*uses.reads, *uses.writes}))
             fixed = uses.indirect or (op is not None and op.name != "memref.alloc")
+            fixed = fixed or (kind == "output" and not self._solid(value, uses.writes, len(self.steps)))
             yield value, Array(
                 value, layout, prod(type_.shape) * size, self._aligned(lane), kind, touched,
                 tuple(sorted(set(uses.reads))), tuple(sorted(set(uses.writes))), fixed,
@@ -110,12 +112,21 @@ class Program:
 
     def solid(self, value: ir.Value, first: int) -> bool:
         """Whether what nests before ``first`` wrote of an array leaves no holes, so that a box of it can move."""
-        key = (value, first)
+        return self._solid(value, self.uses.uses[value].writes, first)
+
+    def solid_windows(self, group: Outline, on_chip: frozenset[ir.Value]) -> bool:
+        """Whether that holds of all that moves between windows of a group and DRAM."""
+        return all(
+            self.solid(array, group.first) for array, moved in group.moved.items() if moved and array not in on_chip
+        )
+
+    def _solid(self, value: ir.Value, writes: Sequence[int], first: int) -> bool:
+        before = [at for at in writes if at < first]
+        key = (value, len(before))
         if key not in self.without_holes:
-            nests = [step for step in self.steps[:first] if step.nest.store.array == value]
-            counts = {(box, _elements(step)) for step, box in zip(nests, written(nests, value), strict=True)}
-            around = hull(box for box, _ in counts)
-            self.without_holes[key] = around is None or sum(count for _, count in counts) >= _volume(around)
+            around = hull(written([self.steps[at] for at in before], value))
+            there = written_by([self.uses.nests[at] for at in before])
+            self.without_holes[key] = around is None or there == _volume(around)
         return self.without_holes[key]
 
     def has_contents(self, array: Array, first: int) -> bool:
@@ -141,11 +152,6 @@ class Program:
         """Whether a nest reads and writes an array."""
         nest = self.steps[k].nest
         return nest.store.array == value and any(access.array == value for access in nest.loads)
-
-
-def _elements(step: Step) -> int:
-    """Elements that a nest stores, if its iterations store different ones."""
-    return prod(step.nest.extents[loop] for loop in step.nest.parallel)
 
 
 def _volume(box: Box) -> int:
