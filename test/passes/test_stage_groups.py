@@ -50,7 +50,7 @@ chips = st.builds(
 def staged(text: str, chip: Chip, sbuf: int) -> ir.Module:
     """The program staged; on a chip that is too small with the capacity that the error names."""
     module = parse(text)
-    passes = f"refine-domains,shrink-fills,map-banks,stage{{effort={chip.effort}}}"
+    passes = f"refine-domains,shrink-fills,split-arrays,map-banks,stage{{effort={chip.effort}}}"
     try:
         run_pipeline(module.operation, f"set-target{{name={chip.target} sbuf={sbuf}}},{passes}", REGISTRY)
     except PassFailure as failure:

@@ -28,7 +28,7 @@ _LINEAR = (
     "refine-domains"
     ",split-dimensions,refine-domains"  # new dimensions are divisions in accesses
     ",merge-dimensions"  # before fills are cut to boxes
-    ",shrink-fills"
+    ",shrink-fills,split-arrays"  # fills of several parts are cut first
     ",pack-taps"
 )
 
