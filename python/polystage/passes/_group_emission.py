@@ -41,6 +41,7 @@ from polystage.passes._positions import (
     Start,
     Transfer,
     compress,
+    joined,
     place_of,
 )
 from polystage.passes._shift import Shift
@@ -100,7 +101,7 @@ class GroupWriter:
         """A whole sweep as a place."""
         before, after = place_of(self.before(Level.OUTER, s, 0)), place_of(self.after(Level.OUTER, s))
         steps = [place_of(self.before(Level.STEP, s, t)) for t in range(self.plan.sweep.steps)]
-        runs = list(compress(steps, lambda run: self.loops(run.first.shape, run.first.starts, run.delta)))
+        runs = list(compress(steps, lambda run: self.loops(run.first.shape, run.first.starts, run.delta), joined))
         repeats = tuple(Repeat(run.first.shape, run.count, run.delta if run.count > 1 else ()) for run in runs)
         starts = tuple(start for run in runs for start in run.first.starts)
         return Place(Row(before.shape, repeats, after.shape), (*before.starts, *starts, *after.starts))

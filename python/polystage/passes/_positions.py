@@ -1,7 +1,7 @@
 """What a sweep does at each position, and equal positions as loops (mechanism of ``stage``).
 
 A *place* is the actions at one position. Consecutive places with the same actions whose starts differ by one constant
-vector are a *run*, which is written as one ``affine.for``.
+vector are a *run*, which is written as one ``affine.for``; so are places that come again in the same order.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -12,6 +12,8 @@ from torch_mlir import ir
 
 from polystage.passes._slices import Slice
 from polystage.passes._staging import Form
+
+MAX_PERIOD = 32  # steps after which others are like them
 
 S = TypeVar("S", bound=Hashable)
 T = TypeVar("T")
@@ -149,9 +151,22 @@ def shares(sizes: Iterable[int], values: Sequence[T]) -> Iterator[Sequence[T]]:
         at += size
 
 
-def compress(places: Sequence[Place[S]], loops: Callable[[Run[S]], bool]) -> Iterator[Run[S]]:
-    """Maximal runs, in order; those that ``loops`` refuses are taken apart."""
-    for run in _runs(places):
+def joined(places: Sequence[Place[Shape]]) -> Place[Shape]:
+    """Several steps one after another as one place."""
+    actions = tuple(action for place in places for action in place.shape.actions)
+    return Place(Shape(actions), tuple(start for place in places for start in place.starts))
+
+
+def compress(
+    places: Sequence[Place[S]],
+    loops: Callable[[Run[S]], bool],
+    join: Callable[[Sequence[Place[S]]], Place[S]] | None = None,
+) -> Iterator[Run[S]]:
+    """Maximal runs, in order; those that ``loops`` refuses are taken apart.
+
+    With ``join`` a place of a run may be several: where sampling halves what moves on, steps are alike by periods.
+    """
+    for run in _runs(places, join):
         if run.count == 1 or loops(run):
             yield run
         else:
@@ -160,21 +175,39 @@ def compress(places: Sequence[Place[S]], loops: Callable[[Run[S]], bool]) -> Ite
                 yield Run(Place(run.first.shape, starts), 1, (0,) * len(starts))
 
 
-def _runs(places: Sequence[Place[S]]) -> Iterator[Run[S]]:
+def _runs(places: Sequence[Place[S]], join: Callable[[Sequence[Place[S]]], Place[S]] | None) -> Iterator[Run[S]]:
+    numbers: dict[S, int] = {}
+    shapes = [numbers.setdefault(place.shape, len(numbers)) for place in places]
     at = 0
     while at < len(places):
-        first, count = places[at], 1
+        period, count = 1, _repeats(places, shapes, at, 1)
+        for longer in range(2, min(MAX_PERIOD, (len(places) - at) // 2) + 1) if join else ():
+            times = _repeats(places, shapes, at, longer)
+            if (times - 1) * longer > (count - 1) * period:
+                period, count = longer, times
+        first = places[at] if join is None or period == 1 else join(places[at : at + period])
         delta = (0,) * len(first.starts)
-        if at + 1 < len(places) and places[at + 1].shape == first.shape:
-            delta = _difference(places[at + 1], first)
-            while at + count < len(places) and _continues(places[at + count - 1], places[at + count], delta):
-                count += 1
+        if count > 1:
+            steps = zip(places[at : at + period], places[at + period : at + 2 * period], strict=True)
+            delta = tuple(step for before, place in steps for step in _difference(place, before))
         yield Run(first, count, delta)
-        at += count
+        at += count * period
 
 
-def _continues(before: Place[S], place: Place[S], delta: tuple[int, ...]) -> bool:
-    return place.shape == before.shape and _difference(place, before) == delta
+def _repeats(places: Sequence[Place[S]], shapes: Sequence[int], at: int, period: int) -> int:
+    """How many times the next places come, each time as much further."""
+
+    def again(k: int) -> bool:
+        """Whether place ``k`` is as the one a period before, and as far from it as that from the one before that."""
+        if k >= len(places) or shapes[k] != shapes[k - period]:
+            return False
+        difference = _difference(places[k], places[k - period])
+        return k < at + 2 * period or difference == _difference(places[k - period], places[k - 2 * period])
+
+    end = at + period
+    while again(end):
+        end += 1
+    return (end - at) // period
 
 
 def _difference(a: Place[S], b: Place[S]) -> tuple[int, ...]:
