@@ -3,7 +3,7 @@
 (mechanism of ``stage``)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch_mlir import ir
@@ -11,6 +11,7 @@ from torch_mlir import ir
 from polystage.alloc import Buffer, Infeasible, Problem, Solution, Solver, solve
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.index_boxes import Box
+from polystage.analysis.layouts import Layout
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Constant, Nest, signature
 from polystage.analysis.tiling import NestTiling, tiling_of
@@ -19,6 +20,7 @@ from polystage.machine import Machine
 from polystage.passes._group_emission import GroupPlan, GroupWriter
 from polystage.passes._group_search import larger_tiles
 from polystage.passes._groups import Arrays, Candidate, Outline, candidate, rooms
+from polystage.passes._outlines import Tiles
 from polystage.passes._placing import moves_only, place, place_slice, write_transfer
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._schedule import Step
@@ -61,8 +63,11 @@ class PlanWriter:
             for k in range(each.first, each.last + 1):
                 self.free[k] -= each.bytes_per_lane
         self.room = self.free
+        self.least = [self.least_of(step) for step in self.steps]
         self.chosen: dict[tuple[object, ...], Choice] = {}
         self.groups: dict[int, Candidate] = {}
+        self.tried: dict[tuple[int, Tiles, frozenset[ir.Value]], Candidate | Refused] = {}
+        self.tilings: dict[tuple[object, ...], tuple[NestTiling, list[int]]] = {}
 
     def decide(self) -> list[Unit] | Infeasible:
         """Tiles of every nest: as large as there is room for, smaller where the packing would have gaps."""
@@ -80,11 +85,11 @@ class PlanWriter:
         self.groups.clear()
         self.room = [
             least + max(0, free - least) * eighths // 8
-            for least, free in zip(map(self.least, self.steps), self.free, strict=True)
+            for least, free in zip(self.least, self.free, strict=True)
         ]
         return [self.unit(segment) for segment in self.plan.segments]
 
-    def least(self, step: Step) -> int:
+    def least_of(self, step: Step) -> int:
         """Bytes per lane of the smallest tile of a nest by itself."""
         if moves_only(step.nest):
             return 0
@@ -123,11 +128,18 @@ class PlanWriter:
                     break
         return self.groups[segment.first]
 
-    def with_windows(self, planned: Outline, tiles: Sequence[Tile], *, last: bool) -> Candidate | None:
+    def candidate(self, planned: Outline, tiles: Tiles, gone: frozenset[ir.Value]) -> Candidate | Refused:
+        """The group with these tiles, without windows for what is ``gone``; remembered, as rooms do not matter."""
+        key = (planned.first, tiles, gone)
+        if key not in self.tried:
+            self.tried[key] = candidate(self.arrays, planned.first, planned.last, tiles, self.on_chip | gone)
+        return self.tried[key]
+
+    def with_windows(self, planned: Outline, tiles: Tiles, *, last: bool) -> Candidate | None:
         """The group with these tiles if it fits, if need be without windows for what is streamed; the last one does."""
         streamed = planned.streamed - self.on_chip
         for gone in dict.fromkeys((frozenset[ir.Value](), streamed)):
-            found = candidate(self.arrays, planned.first, planned.last, tiles, self.on_chip | gone)
+            found = self.candidate(planned, tiles, gone)
             if isinstance(found, Refused):
                 continue
             moves_more = any(moved > planned.moved.get(array, 0) for array, moved in found.outline.moved.items())
@@ -164,11 +176,20 @@ class PlanWriter:
             if number in relayouts:
                 yield 0, 0, room
                 continue
-            tiling = tiling_of(step.nest, step.implementation, self.machine, placed)
-            least = smallest(tiling)
+            tiling, least = self.tiling(outline.first + number, placed)
             whole = [1 if loop in tiling.single else size for loop, size in enumerate(group.sweep.extents(number))]
             need = max(tiling.demand(least), outline.needs[number])
             yield need, max(need, tiling.demand(list(map(max, least, whole)))), room
+
+    def tiling(self, k: int, placed: Mapping[ir.Value, Layout]) -> tuple[NestTiling, list[int]]:
+        """The tiling of a nest on windows of these layouts, and its smallest tile."""
+        nest = self.steps[k].nest
+        arrays = dict.fromkeys([*(access.array for access in nest.loads), nest.store.array])
+        key = (k, *map(placed.get, arrays))
+        if key not in self.tilings:
+            tiling = tiling_of(nest, self.steps[k].implementation, self.machine, placed)
+            self.tilings[key] = tiling, smallest(tiling)
+        return self.tilings[key]
 
     def group_rooms(self, group: Candidate) -> Iterator[int]:
         """Room for the tiles of each nest of a group: what there is, but no more than its whole box takes."""

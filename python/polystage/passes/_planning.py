@@ -20,11 +20,14 @@ from polystage.machine import Machine
 from polystage.passes._borders import borders_of
 from polystage.passes._group_search import GroupSearch
 from polystage.passes._groups import Outline
+from polystage.passes._outlines import Outlines
 from polystage.passes._partial import opened, with_borders, with_slices
+from polystage.passes._patterns import Patterns
 from polystage.passes._plan import Plan, Segment, State
 from polystage.passes._plan_residents import plan_that_led_to
 from polystage.passes._program import Program
 from polystage.passes._schedule import Step
+from polystage.passes._streams import Streams
 from polystage.passes._waists import waists
 
 
@@ -32,8 +35,8 @@ from polystage.passes._waists import waists
 class Effort:
     """How far the search goes: states kept at a position, nests in a group besides initialisations.
 
-    ``work`` bounds one pass over the schedule, in nests of groups swept (about 0.2 ms each): an equal part of it for
-    each position where groups may begin, and what those before have left.
+    ``work`` bounds all passes over the schedule, in nests of groups swept (about 0.2 ms each), the first of them half of
+    it: an equal part for each position where groups may begin, and what those before have left.
     """
 
     beam: int
@@ -61,6 +64,7 @@ class Planner:
     """Searches plans for one schedule in so many bytes of each lane."""
 
     program: Program
+    outlines: Outlines
     capacity: int
     effort: Effort
     freedom: Freedom
@@ -72,17 +76,7 @@ class Planner:
         self.arrays, self.steps, self.touches, self.needs = (
             program.arrays, program.steps, program.touches, program.needs,
         )  # fmt: skip
-        self.groups = GroupSearch(
-            self.steps,
-            program.machine,
-            self.capacity,
-            program.uses,
-            program.layouts,
-            self.touches,
-            self.needs,
-            self.waists,
-            self.freedom.windows,
-        )
+        self.groups = GroupSearch(self.steps, program.machine, self.capacity, self.outlines, self.waists)
 
     def plan(self) -> Plan | None:
         """The best plan found; None where no segment fits somewhere."""
@@ -91,7 +85,7 @@ class Planner:
             return None if alone is None else plan_that_led_to(alone, self.program)
         best = self.least(alone, self.search(self.effort))
         self.hot = frozenset(self.crowded(best))
-        if self.hot:
+        if self.hot and (best is None or best.cost > NEAR * self.program.compulsory):
             best = self.least(best, self.search(self.effort))
         return None if best is None else plan_that_led_to(best, self.program)
 
@@ -120,8 +114,9 @@ class Planner:
         layers: list[dict[frozenset[ir.Value], State]] = [{} for _ in range(count + 1)]
         layers[0][frozenset()] = State(0, 0, frozenset(), frozenset())
         searched = [position for position in range(count) if position in self.hot or position in self.waists]
-        share = effort.work / max(1, len(searched))
-        self.groups.allowance = self.groups.spent
+        work = effort.work if self.hot else effort.work // 2
+        share = max(0, work - self.outlines.spent) / max(1, len(searched))
+        self.groups.allowance = self.outlines.spent
         for position in range(count):
             self.groups.allowance += share * (position in searched)
             states = sorted(layers[position].values(), key=lambda s: s.cost)[: effort.beam]
@@ -306,8 +301,10 @@ def plan_of(steps: Sequence[Step], machine: Machine, effort: int, freedom: Freed
     """
     partial = freedom.parts and effort > 0
     program = Program(steps, machine, tuple(borders_of(steps, machine)) if partial else ())
+    patterns = Patterns(steps, program.uses, program.needs)
+    outlines = Outlines(program.uses, patterns, Streams(steps, machine, program.needs), freedom.windows)
     for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
-        planner = Planner(program, int(machine.usable_bytes_per_lane * part), EFFORTS[effort], freedom)
+        planner = Planner(program, outlines, int(machine.usable_bytes_per_lane * part), EFFORTS[effort], freedom)
         plan = planner.plan()
         if plan is None:
             return None
@@ -321,7 +318,7 @@ def _packed(plan: Plan, planner: Planner, *, partial: bool) -> Plan | None:
     """The plan with as large parts of its other arrays on chip as can be packed; None where not even it can be."""
     solver = Solver(nodes=PACKING_NODES, blame=False)
     if partial:
-        plan = with_borders(opened(plan, planner.program, planner.groups.streams), planner.program)
+        plan = with_borders(opened(plan, planner.program, planner.outlines.streams), planner.program)
     for part in (1.0, 0.97, 0.93, 0.88) if partial and plan.cost > planner.program.compulsory else ():
         more = with_slices(plan, planner.program, int(planner.capacity * part))
         if isinstance(solver.solve(packing(more, planner.program)), Solution):
@@ -334,7 +331,7 @@ def packing(plan: Plan, program: Program) -> Problem:
     alignment = program.machine.alignment
     buffers = [
         Buffer(f"r.{k}", each.first, each.last + 1, each.bytes_per_lane, alignment)
-        for k, each in enumerate(plan.residents)
+        for k, each in enumerate((*plan.residents, *plan.slices))
     ]
     for segment in plan.segments:
         lives = segment.group.lives if segment.group is not None else ()

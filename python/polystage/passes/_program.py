@@ -54,8 +54,9 @@ class Program:
 
     @cached_property
     def compulsory(self) -> int:
-        """DRAM bytes of arguments, each once."""
-        return sum(array.bytes for array in self.arrays.values() if array.kind != "intermediate")
+        """DRAM bytes of arguments, each once; gathered rows are moved by every plan and counted in none."""
+        touched = {value for touches in self.touches for value in touches}
+        return sum(array.bytes for v, array in self.arrays.items() if array.kind != "intermediate" and v in touched)
 
     @cached_property
     def starts(self) -> list[int]:

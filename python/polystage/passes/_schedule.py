@@ -62,7 +62,9 @@ def uses_of(steps: Sequence[Step], lanes: int) -> dict[ir.Value, Uses]:
     for position, (nest, implementation) in enumerate((step.nest, step.implementation) for step in steps):
         for node in nest.nodes:
             if isinstance(node, Gather):
-                found.setdefault(node.array, Uses()).indirect = True
+                uses = found.setdefault(node.array, Uses())
+                uses.indirect = True
+                uses.reads.append(position)
         stored = None if nest.store.indirect else nest.store.access
         for access in nest.loads:
             lane = lane_of_result(nest, implementation) if access == stored else implementation.lane
