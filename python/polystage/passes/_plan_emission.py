@@ -84,8 +84,7 @@ class PlanWriter:
         """Units whose nests take so much of the room beyond what their smallest tiles need."""
         self.groups.clear()
         self.room = [
-            least + max(0, free - least) * eighths // 8
-            for least, free in zip(self.least, self.free, strict=True)
+            least + max(0, free - least) * eighths // 8 for least, free in zip(self.least, self.free, strict=True)
         ]
         return [self.unit(segment) for segment in self.plan.segments]
 
@@ -172,7 +171,6 @@ class PlanWriter:
         placed = {array: held.layout for array, held in group.windows.items()}
         outline, relayouts = group.outline, frozenset(self.relayouts(group))
         for number, room in enumerate(rooms(outline, self.room)):
-            step = self.steps[outline.first + number]
             if number in relayouts:
                 yield 0, 0, room
                 continue

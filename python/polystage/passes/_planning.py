@@ -35,8 +35,8 @@ from polystage.passes._waists import waists
 class Effort:
     """How far the search goes: states kept at a position, nests in a group besides initialisations.
 
-    ``work`` bounds all passes over the schedule, in nests of groups swept (about 0.2 ms each), the first of them half of
-    it: an equal part for each position where groups may begin, and what those before have left.
+    ``work`` bounds all passes over the schedule, in nests of groups swept (about 0.2 ms each), the first of them half
+    of it: an equal part for each position where groups may begin, and what those before have left.
     """
 
     beam: int

@@ -1,0 +1,79 @@
+"""Groups alike are worked out once, and come out as if each were worked out by itself."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from torch_mlir import ir
+
+from polystage import dialects, machine
+from polystage.analysis.groups import Tile
+from polystage.analysis.implementation import Implementation
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import main_function, top_nests
+from polystage.analysis.values import array_name
+from polystage.passes._outlines import Outlines
+from polystage.passes._patterns import Patterns
+from polystage.passes._program import Program
+from polystage.passes._schedule import Step
+from polystage.passes._streams import Streams
+
+ROWS = 64
+LAYERS = 5
+
+
+def program_text() -> str:
+    """Layers of two nests, `b = a + a` and `c = b * b`; the last one stores the result."""
+    type_ = f"memref<8x{ROWS}xf32>"
+    arrays = ["in", *(f"t{k}" for k in range(2 * LAYERS - 1)), "out"]
+    allocs = [f'%{name} = memref.alloc() {{polystage.name = "{name}"}} : {type_}' for name in arrays[1:-1]]
+    nests = [
+        f"""affine.for %i = 0 to 8 {{ affine.for %j = 0 to {ROWS} {{
+          %x = affine.load %{before}[%i, %j] : {type_}
+          %y = arith.{"mulf" if k % 2 else "addf"} %x, %x : f32
+          affine.store %y, %{after}[%i, %j] : {type_}
+        }} }}"""
+        for k, (before, after) in enumerate(zip(arrays, arrays[1:], strict=False))
+    ]
+    kinds = [f'{{polystage.kind = "{kind}", polystage.name = "{name}"}}' for kind, name in _ARGUMENTS]
+    arguments = f"%in: {type_} {kinds[0]}, %out: {type_} {kinds[1]}"
+    return "\n".join([f"func.func @main({arguments}) {{", *allocs, *nests, "return }"])
+
+
+_ARGUMENTS = (("input", "in"), ("output", "out"))
+
+
+@pytest.fixture(scope="module")
+def steps() -> Iterator[Sequence[Step]]:
+    context = ir.Context()
+    dialects.register(context)
+    with context, ir.Location.unknown():
+        module = ir.Module.parse(program_text())
+        loops = top_nests(main_function(module.operation))
+        yield [Step(read_nest(loop), Implementation("elementwise", 0)) for loop in loops]
+
+
+def outlines(steps: Sequence[Step]) -> Outlines:
+    target = machine.load("tiny")
+    program = Program(steps, target)
+    patterns = Patterns(steps, program.uses, program.needs)
+    return Outlines(program.uses, patterns, Streams(steps, target, program.needs))
+
+
+def test_patterns_tell_groups_apart_by_what_they_are_given_and_leave(steps: Sequence[Step]) -> None:
+    patterns = outlines(steps).patterns
+    assert patterns.of(2, 3) == patterns.of(4, 5)
+    assert patterns.of(2, 5) == patterns.of(4, 7)
+    assert patterns.of(2, 3) == patterns.of(2 * LAYERS - 2, 2 * LAYERS - 1)  # both leave what is used after them
+    assert len({patterns.of(0, 1), patterns.of(2, 3), patterns.of(3, 4)}) == 3
+    assert [array_name(array) for array in patterns.arrays_of(2, 3)] == ["t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize("tiles", [(Tile(1, 8),), (Tile(0, 4), Tile(1, 16))])
+def test_a_group_alike_is_as_if_worked_out_by_itself(steps: Sequence[Step], tiles: tuple[Tile, ...]) -> None:
+    shared = outlines(steps)
+    shared.outline(2, 3, tiles)
+    spent = shared.spent
+    found = shared.outline(6, 7, tiles)
+    assert shared.spent == spent
+    assert found == outlines(steps).outline(6, 7, tiles)
+    assert {array_name(array) for array, moved in found.moved.items() if moved} == {"t5", "t7"}
