@@ -1,6 +1,7 @@
 """Groups alike are worked out once, and come out as if each were worked out by itself."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 from torch_mlir import ir
@@ -32,7 +33,7 @@ def program_text() -> str:
           %y = arith.{"mulf" if k % 2 else "addf"} %x, %x : f32
           affine.store %y, %{after}[%i, %j] : {type_}
         }} }}"""
-        for k, (before, after) in enumerate(zip(arrays, arrays[1:], strict=False))
+        for k, (before, after) in enumerate(pairwise(arrays))
     ]
     kinds = [f'{{polystage.kind = "{kind}", polystage.name = "{name}"}}' for kind, name in _ARGUMENTS]
     arguments = f"%in: {type_} {kinds[0]}, %out: {type_} {kinds[1]}"
