@@ -38,7 +38,9 @@ class ScalarOp:
     """One operation of the engines: what it does to float and to integer data, as MLIR operations.
 
     ``float_op`` or ``int_op`` is None where the operation is not defined on such data; an operation with neither is
-    the engines' own (``copy``, ``square``, ``reciprocal``, ``relu``). Comparisons and tests have i1 results.
+    the engines' own (``copy``, ``square``, ``reciprocal``, ``relu``, and the activation functions that
+    ``analysis/functions`` defines: ``sigmoid``, ``silu``, ``gelu``, ``gelu_tanh``). Comparisons and tests have i1
+    results.
     """
 
     name: str
@@ -174,6 +176,7 @@ _OWN = (
     ScalarOp("square", 1, own="float"),
     ScalarOp("reciprocal", 1, own="float"),
     ScalarOp("relu", 1, own="float"),
+    *(ScalarOp(name, 1, own="float") for name in ("sigmoid", "silu", "gelu", "gelu_tanh")),
 )
 
 _ALL = (*_plain(_BINARY, 2), *_comparisons(), *_plain(_UNARY, 1), *_plain(_TESTS, 1, boolean=True), *_OWN)

@@ -1,5 +1,6 @@
 """Instruction selection: which instructions cover an expression, that they are the cheapest, and what they compute."""
 
+import math
 from collections.abc import Iterator
 from itertools import product
 
@@ -18,13 +19,14 @@ from polystage.interp import affine, npu
 from polystage.pipeline import Registry, run_pipeline
 
 REGISTRY = Registry("polystage.passes")
-CONSTANTS = {"zero": 0.0, "half": 0.5, "one": 1.0, "three": 3.0, "four": 4.0, "six": 6.0, "ten": 0.1}
+CONSTANTS = {"zero": 0.0, "half": 0.5, "one": 1.0, "three": 3.0, "four": 4.0, "six": 6.0, "ten": 0.1,
+             "root": 0.5**0.5, "cubic": 0.044715, "slope": (2 / math.pi) ** 0.5}  # fmt: skip
 
 
 def module_of(body: str) -> ir.Module:
     """``y[i, j]`` from ``%x`` = x[i, j], ``%z`` = z[i, j] and ``%m`` = m[i]: operations, the last one is stored."""
     lines = [line.strip() for line in body.split(";") if line.strip()]
-    constants = "\n".join(f"%{name} = arith.constant {value:e} : f32" for name, value in CONSTANTS.items())
+    constants = "\n".join(f"%{name} = arith.constant {value:.17e} : f32" for name, value in CONSTANTS.items())
     value = lines[-1].split(" = ")[0]
     text = f"""
     func.func @main(%ax: memref<4x6xf32> {{polystage.name = "x", polystage.kind = "input"}},
@@ -64,6 +66,10 @@ def selected(module: ir.Module) -> Selection:
 SIGMOID = (
     "%n = arith.negf %x : f32; %e = math.exp %n : f32; %a = arith.addf %e, %one : f32; %s = arith.divf %one, %a : f32"
 )
+GELU = (
+    "%v = arith.mulf %x, %root : f32; %e = math.erf %v : f32; %a = arith.addf %e, %one : f32;"
+    "%h = arith.mulf %a, %half : f32; %r = arith.mulf %x, %h : f32"
+)
 FORMS = {
     "scaled activation": ("%a = arith.mulf %x, %half : f32; %b = math.tanh %a : f32", "activation"),
     "activation with a bias per lane": ("%a = arith.addf %x, %m : f32; %b = math.exp %a : f32", "activation"),
@@ -79,8 +85,28 @@ FORMS = {
     "division by a power of two": ("%a = arith.divf %x, %four : f32; %b = math.exp %a : f32", "activation"),
     "division by another number": ("%a = arith.divf %x, %three : f32; %b = math.exp %a : f32",
                                    "tensor_scalar activation"),
-    "sigmoid": (SIGMOID, "activation activation"),
-    "swish": (f"{SIGMOID}; %r = arith.mulf %x, %s : f32", "activation activation tensor_tensor"),
+    "sigmoid": (SIGMOID, "activation"),
+    "silu": (f"{SIGMOID}; %r = arith.mulf %x, %s : f32", "activation"),
+    "silu as a quotient": (
+        "%n = arith.negf %x : f32; %e = math.exp %n : f32; %a = arith.addf %one, %e : f32;"
+        "%r = arith.divf %x, %a : f32",
+        "activation",
+    ),
+    "sigmoid with a slope": (
+        "%g = arith.mulf %x, %three : f32; %n = arith.negf %g : f32; %e = math.exp %n : f32;"
+        "%a = arith.addf %e, %one : f32; %s = arith.divf %one, %a : f32; %r = arith.mulf %x, %s : f32",
+        "activation tensor_tensor",  # the sigmoid is of another argument
+    ),
+    "gelu": (GELU, "activation"),
+    "gelu with a bias per lane": (f"%b = arith.addf %z, %m : f32; {GELU.replace('%x', '%b')}", "activation"),
+    "gelu of another argument": (GELU.replace("%v = arith.mulf %x", "%v = arith.mulf %z"),
+                                 "activation tensor_scalar tensor_tensor"),
+    "gelu by tanh": (
+        "%q = arith.mulf %x, %x : f32; %c = arith.mulf %x, %q : f32; %k = arith.mulf %cubic, %c : f32;"
+        "%t = arith.addf %x, %k : f32; %v = arith.mulf %t, %slope : f32; %w = math.tanh %v : f32;"
+        "%a = arith.addf %w, %one : f32; %h = arith.mulf %x, %half : f32; %r = arith.mulf %h, %a : f32",
+        "activation",
+    ),
     "clamp": ("%a = arith.maximumf %x, %zero : f32; %b = arith.minimumf %a, %six : f32", "tensor_scalar"),
     "clamp by comparing": (
         "%p = arith.cmpf ugt, %x, %zero : f32; %a = arith.select %p, %x, %zero : f32;"
@@ -98,6 +124,20 @@ FORMS = {
 def test_expressions_become_few_instructions(name: str) -> None:
     body, wanted = FORMS[name]
     assert [step.op for step in selected(module_of(body)).steps] == wanted.split()
+
+
+LINEAR = ("%a = arith.mulf %x, %half : f32; %b = arith.addf %a, %m : f32", "%a = arith.subf %x, %m : f32")
+
+
+@pytest.mark.parametrize("body", LINEAR)
+def test_the_engine_that_is_faster_computes_linear_forms(body: str) -> None:
+    module = module_of(body)
+    nest = nest_of(module)
+    with module.context:
+        costs = EngineCosts.of(machine.load("trainium1"))
+        fast = select(nest, nest.store.value, lane=0, result=ir.F32Type.get(), loops=frozenset({1}), costs=costs)
+    assert [step.op for step in selected(module).steps] == ["tensor_scalar"]
+    assert {(step.op, step.ops) for step in fast.steps} <= {("activation", ("copy",)), ("activation", ("negate",))}
 
 
 def test_rounding_to_a_narrow_type_is_part_of_an_instruction() -> None:

@@ -1,7 +1,7 @@
 """The scalar operations against MLIR's own, compiled to machine code, on special and random values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
@@ -151,6 +151,19 @@ def test_the_engines_own_operations() -> None:
     np.testing.assert_array_equal(own["square"], [4.0, 0.0, 0.0625, np.nan])
     np.testing.assert_array_equal(own["reciprocal"], [-0.5, -np.inf, 4.0, np.nan])
     np.testing.assert_array_equal(own["relu"], [0.0, 0.0, 0.25, np.nan])
+
+
+def test_activation_functions() -> None:
+    x = np.array([-20.0, -1.5, -0.0, 0.25, 3.0, 20.0, np.nan], np.float32)
+    exact: dict[str, Callable[[float], float]] = {
+        "sigmoid": lambda v: 1 / (1 + math.exp(-v)),
+        "silu": lambda v: v / (1 + math.exp(-v)),
+        "gelu": lambda v: v / 2 * (1 + math.erf(v / math.sqrt(2))),
+        "gelu_tanh": lambda v: v / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))),
+    }
+    for name, function in exact.items():
+        want = [function(float(value)) for value in x]
+        np.testing.assert_allclose(run(SCALAR_OPS[name], "float", x, x), want, rtol=2e-6, atol=1e-7, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["float", "int"])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.expressions import Graph, is_float
+from polystage.analysis.expressions import Graph, Term, is_float
 from polystage.dialects.npu import ENGINE, scalars
 from polystage.machine import Machine
 
@@ -205,18 +205,24 @@ class Covering:
                 yield from self.activations(op, term.operands[0])
             case op:
                 yield from self.binary(op, *term.operands)
+                if is_float(term.type):
+                    yield from self.linear("copy", term, term.type)
 
     def activations(self, func: str, operand: int) -> Iterator[Activation]:
         """``func`` of a node, with the scaling and the addition below it."""
         outer = self.graph.nest.nodes[operand].type
         yield Activation(func, operand)
-        if not is_float(outer):
+        if is_float(outer):
+            yield from self.linear(func, self.graph.inner(operand, outer), outer)
+
+    def linear(self, func: str, term: Term | None, outer: ir.Type) -> Iterator[Activation]:
+        """``func`` of a term that is a scaling or an addition of another node."""
+        if term is None:
             return
-        for source, scale in self.scaled(operand, outer):
+        for source, scale in self.scalings(term):
             if scale != 1:
                 yield Activation(func, source, scale)
-        term = self.graph.inner(operand, outer)
-        if term is None or term.op not in ("add", "subtract"):
+        if term.op not in ("add", "subtract"):
             return
         for position in (0, 1):
             value, added = term.operands[position], term.operands[1 - position]
@@ -250,8 +256,11 @@ class Covering:
         """The node as a number times another one."""
         yield number, 1.0
         term = self.graph.inner(number, outer)
-        if term is None:
-            return
+        if term is not None:
+            yield from self.scalings(term)
+
+    def scalings(self, term: Term) -> Iterator[tuple[int, float]]:
+        """A term as a number times a node."""
         if term.op == "negate":
             yield term.operands[0], -1.0
         elif term.op in ("multiply", "divide"):

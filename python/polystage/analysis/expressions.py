@@ -2,7 +2,7 @@
 
 Casts to wider floats are no operations: engines read narrow elements. Some operations get the engines' own name: a
 product with itself is a ``square``, one divided by a value its ``reciprocal``, a choice between two compared values,
-one of them a number, their extremum.
+one of them a number, their extremum, arithmetic that spells out an activation function that function (``functions``).
 """
 
 import math
@@ -13,6 +13,7 @@ from functools import cached_property
 
 from torch_mlir import ir
 
+from polystage.analysis.functions import function_of
 from polystage.analysis.nests import Constant, Gather, Index, Load, Nest, Scalar
 from polystage.analysis.reductions import WIDENING
 from polystage.dialects.npu import scalars
@@ -69,10 +70,10 @@ class Graph:
         """What instructions see of a node."""
         if number not in self._terms:
             node = self.nest.nodes[number]
-            self._terms[number] = self._term(node) if isinstance(node, Scalar) else Term("", (), node.type)
+            self._terms[number] = self._term(node, number) if isinstance(node, Scalar) else Term("", (), node.type)
         return self._terms[number]
 
-    def _term(self, node: Scalar) -> Term:
+    def _term(self, node: Scalar, number: int) -> Term:
         if node.name == "arith.cmpf" and node.predicate in DECIDED:
             return Term("", (), node.type)
         if node.name in WIDENING:
@@ -88,6 +89,9 @@ class Graph:
         if name is None:
             raise NotSelectableError(f"{node.name} on {element} has no instruction")
         if is_float(node.type):
+            function = function_of(self.nest.nodes, number) if name in ("multiply", "divide") else None
+            if function is not None:
+                return Term(function.name, (function.operand,), node.type)
             if name == "multiply" and node.operands[0] == node.operands[1]:
                 return Term("square", node.operands[:1], node.type)
             if name == "divide" and self.number(node.operands[0]) == 1:

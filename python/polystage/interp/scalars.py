@@ -4,6 +4,7 @@ The names and what they mean are those of ``polystage.dialects.npu.scalars``. A 
 an array for the result or None; operands may be numpy scalars and broadcast.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -166,6 +167,21 @@ def _relu(x: Any, out: Array | None) -> Array:
     return np.maximum(x, FLOAT.type(0), out=out)
 
 
+def _sigmoid(x: Any) -> Any:
+    return FLOAT.type(1) / (FLOAT.type(1) + np.exp(-x))
+
+
+def _gelu(x: Any) -> Any:
+    from scipy import special
+
+    return x * FLOAT.type(0.5) * (FLOAT.type(1) + special.erf(x * FLOAT.type(math.sqrt(0.5))))
+
+
+def _gelu_tanh(x: Any) -> Any:
+    inner = FLOAT.type(math.sqrt(2 / math.pi)) * (x + FLOAT.type(0.044715) * (x * x * x))
+    return x * FLOAT.type(0.5) * (FLOAT.type(1) + np.tanh(inner))
+
+
 def _ordered(x: Any, y: Any) -> Any:
     return ~(np.isnan(x) | np.isnan(y))
 
@@ -272,6 +288,10 @@ _UNARY_FLOAT: dict[str, Operation] = {
     "square": np.square,
     "reciprocal": np.reciprocal,
     "relu": _relu,
+    "sigmoid": _one(_sigmoid),
+    "silu": _one(lambda x: x / (FLOAT.type(1) + np.exp(-x))),
+    "gelu": _one(_gelu),
+    "gelu_tanh": _one(_gelu_tanh),
 }
 
 _UNARY_INT: dict[str, Operation] = {

@@ -24,13 +24,15 @@ from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, NotAN
 from polystage.analysis.selection import NotSelectableError
 from polystage.dialects import npu
 from polystage.machine import Machine
+from polystage.passes._composition import Physical
 from polystage.passes._contraction import Accumulators
 from polystage.passes._emission import Emitter, Part
-from polystage.passes._layouts import Physical, plain_parts
+from polystage.passes._layouts import plain_parts
 from polystage.passes._load_function import inner_operations
 from polystage.passes._staging import KIND
 
-Pieces = Sequence[tuple[Nest, Implementation]]
+Piece = tuple[Nest, Implementation]
+Pieces = Sequence[Piece]
 
 
 @dataclass(frozen=True)
@@ -235,42 +237,78 @@ def _paired(mine: Pieces, other: Nest, physical: Physical, machine: Machine) -> 
     if epilogue is None or epilogue.kind != "elementwise":
         return None
     theirs = _pieces(other, epilogue, physical, machine)
-    if theirs is None or len(mine) != len(theirs):
-        return None
     found: list[Paired] = []
-    for each in theirs:
-        pairs = [Paired(one, each, loops) for one in mine if (loops := _same(one, each)) is not None]
-        if len(pairs) != 1:
+    for each in theirs or ():
+        pairs = [pair for one in mine if (pair := _pair(one, each, machine)) is not None]
+        if sum(_elements(pair.epilogue[0]) for pair in pairs) != _elements(each[0]):
             return None
-        found.append(pairs[0])
-    return tuple(found)
+        found += pairs
+    return tuple(found) if found and len(found) == len(mine) else None
 
 
-def _same(one: tuple[Nest, Implementation], other: tuple[Nest, Implementation]) -> tuple[int | None, ...] | None:
-    """For each loop of an epilogue's piece the loop of the contraction's along which it goes; None where none does."""
+@dataclass(frozen=True)
+class _Cut:
+    """The iterations of a loop that are those of loop ``of`` (None: one iteration): ``start + step * k``."""
+
+    start: int
+    step: int
+    size: int
+    of: int | None
+
+
+def _pair(one: Piece, other: Piece, machine: Machine) -> Paired | None:
+    """The iterations of an epilogue's piece that read what a contraction's piece stores; None where it does not read
+    all of that, or in another form.
+    """
     (nest, implementation), (reader, epilogue) = one, other
     (loaded,) = {access for access in reader.loads if access.array == nest.store.array}
-    loops: dict[int, int] = {}
+    cuts: dict[int, _Cut] = {}
     for mine, theirs in zip(nest.store.access.indices, loaded.indices, strict=True):
-        if (mine.const, _symbols(mine, nest)) != (theirs.const, _symbols(theirs, reader)):
+        if _symbols(mine, nest) != _symbols(theirs, reader):
             return None
         a = [(k, f) for k, f in enumerate(mine.dims) if f and nest.extents[k] > 1]
         b = [(k, f) for k, f in enumerate(theirs.dims) if f and reader.extents[k] > 1]
-        if not a and not b:
+        start = mine.const - theirs.const
+        if not a and not b and start == 0:
             continue
-        if len(a) != 1 or len(b) != 1 or a[0][1] != 1 or b[0][1] != 1:
+        if len(a) > 1 or len(b) != 1 or b[0][1] != 1 or b[0][0] in cuts:
             return None
-        if nest.extents[a[0][0]] != reader.extents[b[0][0]]:
+        of, step = a[0] if a else (None, 1)
+        cut = _Cut(start, step, 1 if of is None else nest.extents[of], of)
+        if start < 0 or step < 1 or start + step * (cut.size - 1) >= reader.extents[b[0][0]]:
             return None
-        loops[b[0][0]] = a[0][0]
-    open_ = [k for k, extent in enumerate(reader.extents) if extent > 1]
+        cuts[b[0][0]] = cut
+    if sorted(cuts) != [k for k, extent in enumerate(reader.extents) if extent > 1]:
+        return None
+    loops = [cut.of for cut in cuts.values() if cut.of is not None]
     rows = implementation.rows if implementation.rows is not None and nest.extents[implementation.rows] > 1 else None
-    lane = epilogue.lane if epilogue.lane is not None and reader.extents[epilogue.lane] > 1 else None
-    if sorted(loops) != open_ or len(set(loops.values())) != len(loops) or (lane is None) != (rows is None):
+    lane = cuts[epilogue.lane] if epilogue.lane in cuts else _Cut(0, 1, 1, None)
+    if len(set(loops)) != len(loops) or lane.of != rows or not _lanes_start(reader, epilogue, lane, machine):
         return None
-    if lane is not None and loops[lane] != rows:
-        return None
-    return tuple(loops.get(k) for k in range(len(reader.extents)))
+    of = tuple(cuts[k].of if k in cuts else None for k in range(len(reader.extents)))
+    return Paired(one, (_cut(reader, cuts), epilogue), of)
+
+
+def _lanes_start(nest: Nest, implementation: Implementation, lane: _Cut, machine: Machine) -> bool:
+    """Whether operands of a nest may start where that part of its lane loop does."""
+    if implementation.lane is None or lane.size == nest.extents[implementation.lane]:
+        return True
+    multiple = machine.start_multiple(lane.size)
+    indices = [access.indices[0] for access in (*nest.loads, nest.store.access)]
+    starts = [(index.const + index.dims[implementation.lane] * lane.start, *index.symbols) for index in indices]
+    return lane.step == 1 and not any(value % multiple for each in starts for value in each)
+
+
+def _cut(nest: Nest, cuts: Mapping[int, _Cut]) -> Nest:
+    """Those iterations of a nest."""
+    whole = [cuts.get(k, _Cut(0, 1, extent, None)) for k, extent in enumerate(nest.extents)]
+
+    def form(old: Linear) -> Linear:
+        const = old.const + sum(factor * cut.start for factor, cut in zip(old.dims, whole, strict=True))
+        dims = tuple(factor * cut.step for factor, cut in zip(old.dims, whole, strict=True))
+        return Linear(const, dims, old.symbols)
+
+    return with_forms(nest, tuple(cut.size for cut in whole), nest.symbols, form)
 
 
 def _symbols(form: Linear, nest: Nest) -> dict[ir.Value, int]:

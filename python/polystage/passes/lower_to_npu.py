@@ -18,6 +18,7 @@ from polystage.analysis.values import check_arguments
 from polystage.dialects import affine, npu
 from polystage.dialects.npu import scalars
 from polystage.machine import Machine, of_module
+from polystage.passes._composition import Physical
 from polystage.passes._contraction import Accumulators, copy_to_result, write_contraction
 from polystage.passes._emission import (
     Emitter,
@@ -29,7 +30,7 @@ from polystage.passes._emission import (
     foreign_operations,
 )
 from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_in
-from polystage.passes._layouts import Physical, physical_arrays, physical_nests
+from polystage.passes._layouts import physical_arrays, physical_nests
 from polystage.passes._load_function import erase_unused
 from polystage.passes._on_chip_moves import write_on_chip
 from polystage.passes._physical_arguments import physical_arguments, physical_results

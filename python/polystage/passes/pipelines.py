@@ -36,5 +36,6 @@ ALIASES: Mapping[str, str] = {
     "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS},verify-normal-form",
     "optimize": "hoist-parameters,eliminate-copies,remove-dead-nests,fuse-nests,verify-normal-form",
     "to-placed": f"{_LINEAR},map-banks,pack-parameters,stage",
-    "to-npu": "lower-to-npu,pipeline-dma,allocate",  # addresses last: lowering makes temporaries, overlap copies
+    # addresses last: lowering makes temporaries, overlap copies
+    "to-npu": "lower-to-npu,skew-loops,pipeline-dma,allocate",
 }

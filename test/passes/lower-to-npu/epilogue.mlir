@@ -195,3 +195,62 @@ func.func @main() {
   } {npu.nest = "compute", npu.implementation = {kind = "contraction", lane = 2 : i64, rows = 0 : i64, stationary = 1 : i64}}
   return
 }
+
+// -----
+
+// Heads on different lanes: a product and an epilogue for each, which starts at its own lanes, and no loop around.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: polystage.name = "t"
+// CHECK: %[[Y:[a-z_0-9]+]] = memref.alloc() {polystage.name = "y"}
+// CHECK-NOT: affine.for
+// CHECK: "npu.matmul"(%[[P:[a-z_0-9]+]],
+// CHECK-SAME: (d0, d1, d2) -> (d0, d2)>
+// CHECK: "npu.activation"(%[[Y]], %[[P]])
+// CHECK-SAME: func = "exp", maps = [affine_map<(d0, d1) -> (d0, 0, d1)>, affine_map<(d0, d1) -> (d0, d1)>]
+// CHECK: "npu.matmul"(%[[Q:[a-z_0-9]+]],
+// CHECK-SAME: (d0, d1, d2) -> (d0 + 4, d2)>
+// CHECK: "npu.activation"(%[[Y]], %[[Q]])
+// CHECK-SAME: func = "exp", maps = [affine_map<(d0, d1) -> (d0, 1, d1)>, affine_map<(d0, d1) -> (d0, d1)>]
+// COPIED: func.func @main
+// COPIED: %[[T:[a-z_0-9]+]] = memref.alloc() {polystage.name = "t"}
+// COPIED-NOT: npu.memset
+// COPIED: "npu.activation"(%[[T]],
+// COPIED: "npu.activation"(%[[T]],
+func.func @main() {
+  %q = memref.alloc() {polystage.name = "q"} : memref<8x6xf32, #npu.sbuf>
+  %k = memref.alloc() {polystage.name = "k"} : memref<8x5xf32, #npu.sbuf>
+  %t = memref.alloc() {polystage.name = "t"} : memref<6x2x5xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<6x2x5xf32, #npu.sbuf>
+  %zero = arith.constant 0.0 : f32
+  affine.for %m = 0 to 6 {
+    affine.for %h = 0 to 2 {
+      affine.for %n = 0 to 5 {
+        affine.store %zero, %t[%m, %h, %n] : memref<6x2x5xf32, #npu.sbuf>
+      }
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", lane = 0 : i64}}
+  affine.for %m = 0 to 6 {
+    affine.for %h = 0 to 2 {
+      affine.for %n = 0 to 5 {
+        affine.for %d = 0 to 4 {
+          %0 = affine.load %q[%h * 4 + %d, %m] : memref<8x6xf32, #npu.sbuf>
+          %1 = affine.load %k[%h * 4 + %d, %n] : memref<8x5xf32, #npu.sbuf>
+          %2 = affine.load %t[%m, %h, %n] : memref<6x2x5xf32, #npu.sbuf>
+          %3 = arith.mulf %0, %1 : f32
+          %4 = arith.addf %2, %3 : f32
+          affine.store %4, %t[%m, %h, %n] : memref<6x2x5xf32, #npu.sbuf>
+        }
+      }
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "contraction", lane = 3 : i64, rows = 0 : i64, stationary = 0 : i64}}
+  affine.for %m = 0 to 6 {
+    affine.for %h = 0 to 2 {
+      affine.for %n = 0 to 5 {
+        %0 = affine.load %t[%m, %h, %n] : memref<6x2x5xf32, #npu.sbuf>
+        %1 = math.exp %0 : f32
+        affine.store %1, %y[%m, %h, %n] : memref<6x2x5xf32, #npu.sbuf>
+      }
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", lane = 0 : i64}}
+  return
+}
