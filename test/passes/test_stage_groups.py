@@ -20,11 +20,15 @@ ARRAY = re.compile(r"memref.alloc\(\).*memref<([\dx]+)x(f32|bf16)>")
 
 @dataclass(frozen=True)
 class Chip:
-    """A target whose SBUF holds ``part`` of the intermediates of a program, and how hard a plan is searched."""
+    """A target whose SBUF holds ``part`` of the intermediates of a program, how hard a plan is searched, and how free.
+
+    Where groups are short, or windows keep nothing, more arrays stay in part, or come and go between nests.
+    """
 
     target: str
     part: float
     effort: int
+    windows: str
 
     def sbuf(self, text: str) -> int:
         """Bytes of SBUF for a program."""
@@ -44,13 +48,15 @@ chips = st.builds(
     st.sampled_from(("tiny", "edge")),
     st.sampled_from((0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)),
     st.sampled_from((0, 1, 2, 2, 3)),
+    st.sampled_from(("sliding", "sliding", "apart")),
 )
 
 
 def staged(text: str, chip: Chip, sbuf: int) -> ir.Module:
     """The program staged; on a chip that is too small with the capacity that the error names."""
     module = parse(text)
-    passes = f"refine-domains,shrink-fills,split-arrays,map-banks,stage{{effort={chip.effort}}}"
+    options = f"effort={chip.effort} windows={chip.windows}"
+    passes = f"refine-domains,shrink-fills,split-arrays,map-banks,stage{{{options}}}"
     try:
         run_pipeline(module.operation, f"set-target{{name={chip.target} sbuf={sbuf}}},{passes}", REGISTRY)
     except PassFailure as failure:
@@ -67,7 +73,7 @@ def check(program: Program, chip: Chip) -> None:
     wanted = interpret(parse(text), program.args)
     module = staged(text, chip, chip.sbuf(text))
     assert_same(interpret(module, program.args), wanted, tolerance=program.tolerance)
-    run_pipeline(module.operation, "lower-to-npu,pipeline-dma,allocate", REGISTRY)
+    run_pipeline(module.operation, "lower-to-npu,skew-loops,pipeline-dma,allocate", REGISTRY)
     assert_same(execute(parse(assembly(module)), program.args), wanted, tolerance=program.tolerance)
 
 
