@@ -1,5 +1,6 @@
 """Finds the groups of nests that are worth running together, with their tiles (policy of ``stage``)."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -14,6 +15,22 @@ from polystage.passes._schedule import Step
 MAX_STEPS = 256  # of a tile loop while plans are searched
 MAX_GAP = 4  # beginnings in a row with which tile loops do not go, after which earlier ones are not tried
 OUTER_PARTS = (2, 4, 8)  # into how many sweeps a group is divided besides the most that make sense
+
+
+@dataclass
+class Reach:
+    """Tiles of the groups that end with one nest by where they begin, those that move least first.
+
+    ``misses`` are the beginnings in a row with which tiles did not go.
+    """
+
+    found: dict[int, list[Tiles]] = field(default_factory=dict[int, list[Tiles]])
+    misses: Counter[Tiles] = field(default_factory=Counter[Tiles])
+
+    @property
+    def latest(self) -> list[Tiles]:
+        """The best tiles of the longest group with which some go."""
+        return next((tiles[:1] for tiles in reversed(self.found.values()) if tiles), [])
 
 
 @dataclass
@@ -32,9 +49,7 @@ class GroupSearch:
     allowance: float = 0.0
     groups: dict[tuple[int, int], list[Outline]] = field(default_factory=dict[tuple[int, int], list[Outline]])
     alike: dict[int, list[Tiles]] = field(default_factory=dict[int, list[Tiles]])
-    reached: dict[tuple[int, Tiles, bool], dict[int, Known | None]] = field(
-        default_factory=dict[tuple[int, Tiles, bool], dict[int, Known | None]]
-    )
+    reaches: dict[tuple[int, bool], Reach] = field(default_factory=dict[tuple[int, bool], Reach])
 
     def candidates(self, first: int, last: int) -> list[Outline]:
         """Groups of these nests with the tiles worth trying."""
@@ -49,12 +64,39 @@ class GroupSearch:
         return self.groups[key]
 
     def best(self, first: int, last: int) -> list[Tiles]:
-        """The tiles of the groups of these nests that move least, and take least."""
-        found = [each for tiles in self.tiles(last) if (each := self.reaching(first, last, tiles)) is not None]
-        if not found:
-            found = list(self.two_tiles(first, last))
-        found.sort(key=lambda each: (each.outline.dram_bytes, each.demand))
-        return [each.outline.tiles for each in found[:2]]
+        """The tiles of the groups of these nests that move least, and take least.
+
+        Groups that begin later are worked out before: one that does not fit or repeats work rarely does with one more
+        nest before it. From waist to waist those that begin later are those that begin at a waist.
+        """
+        long = first in self.waists and last + 1 in self.waists
+        reach = self.reaches.setdefault((last, long), Reach())
+        for begin in range(min(reach.found, default=last + 1) - 1, first - 1, -1):
+            if begin in self.waists if long else self.starts_unit(begin):
+                found = list(self.one_tile(begin, last, reach)) or list(self.two_tiles(begin, last, reach))
+                found.sort(key=lambda each: (each.outline.dram_bytes, each.demand))
+                reach.found[begin] = [each.outline.tiles for each in found[:2]]
+        return reach.found[first]
+
+    def one_tile(self, first: int, last: int, reach: Reach) -> Iterator[Known]:
+        """Groups with the smallest tiles of one loop, which grow when the plan is written.
+
+        First those that were best with one nest less: where they move everything once they are so again.
+        """
+        tiles = list(self.tiles(last))
+        for each in sorted(tiles, key=lambda each: each not in reach.latest):
+            found = self.again(first, last, each, reach)
+            yield from [] if found is None else [found]
+            if found is not None and found.once and each in reach.latest:
+                return
+
+    def again(self, first: int, last: int, tiles: Tiles, reach: Reach) -> Known | None:
+        """The group with these tiles, if also those did that begin a little later."""
+        if reach.misses[tiles] == MAX_GAP:
+            return None
+        found = self.fitting(first, last, tiles)
+        reach.misses[tiles] = reach.misses[tiles] + 1 if found is None else 0
+        return found
 
     def fitting(self, first: int, last: int, tiles: Tiles) -> Known | None:
         """The group with these tiles, if it fits and repeats nothing."""
@@ -62,17 +104,17 @@ class GroupSearch:
         return found if found is not None and found.demand <= self.capacity else None
 
     def tiles(self, last: int) -> Iterator[Tiles]:
-        """The smallest tiles of one loop, for loops worth it; they grow when the plan is written."""
+        """The smallest tiles of one loop, for loops worth it."""
         for loop in self.tiled_loops(last):
             yield (Tile(loop, least_tile(self.steps[last], loop, self.machine)),)
 
-    def two_tiles(self, first: int, last: int) -> Iterator[Known]:
+    def two_tiles(self, first: int, last: int, reach: Reach) -> Iterator[Known]:
         """Groups with two tile loops: with the smallest tiles, and with larger ones outside for fewer sweeps."""
         step = self.steps[last]
         loops = [loop for loop in self.tiled_loops(last) if step.nest.extents[loop] >= 4]
         for outer, inner in permutations(loops, 2):
             tiles = tuple(Tile(loop, least_tile(step, loop, self.machine)) for loop in (outer, inner))
-            smallest = self.reaching(first, last, tiles) if outer in step.nest.parallel else None
+            smallest = self.again(first, last, tiles, reach) if outer in step.nest.parallel else None
             if smallest is None:
                 continue
             yield smallest
@@ -81,22 +123,6 @@ class GroupSearch:
                 if least < size < extent:
                     larger = self.fitting(first, last, (Tile(outer, size), tiles[1]))
                     yield from [] if larger is None else [larger]
-
-    def reaching(self, first: int, last: int, tiles: Tiles) -> Known | None:
-        """The group with these tiles, if also groups that begin later go with them.
-
-        A group that does not fit or repeats work rarely does with one more nest before it. From waist to waist the
-        groups that begin later are those that begin at a waist.
-        """
-        long = first in self.waists and last + 1 in self.waists
-        found = self.reached.setdefault((last, tiles, long), {})
-        for begin in range(min(found, default=last + 1) - 1, first - 1, -1):
-            latest = list(found.values())[-MAX_GAP:]
-            if len(latest) == MAX_GAP and all(each is None for each in latest):
-                break
-            if begin in self.waists if long else self.starts_unit(begin):
-                found[begin] = self.fitting(begin, last, tiles)
-        return found.get(first)
 
     def starts_unit(self, k: int) -> bool:
         """Whether the nest before is more than an initialisation of what follows."""

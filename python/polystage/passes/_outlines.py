@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import prod
 from operator import add
 
 from torch_mlir import ir
@@ -18,11 +19,15 @@ Tiles = tuple[Tile, ...]
 
 @dataclass(frozen=True)
 class Known:
-    """The outline of the first group of its pattern, the arrays of that group, and the most bytes per lane it takes."""
+    """The outline of the first group of its pattern, the arrays of that group, and the most bytes per lane it takes.
+
+    ``once``: no element is loaded or stored more than once.
+    """
 
     outline: Outline
     arrays: Sequence[ir.Value]
     demand: int
+    once: bool
 
 
 @dataclass
@@ -55,8 +60,15 @@ class Outlines:
             self.spent += last - first + 1
             found = self._found(first, last, tiles)
             arrays = self.patterns.arrays_of(first, last)
-            self.known[key] = None if found is None else Known(found, arrays, demand(found))
+            self.known[key] = None if found is None else Known(found, arrays, demand(found), self._once(found))
         return self.known[key]
+
+    def _once(self, found: Outline) -> bool:
+        for array, moved in found.moved.items():
+            size = self.uses.lie(array, found.first, found.last)[0] * prod(ir.MemRefType(array.type).shape)
+            if max(moved - found.stored[array], found.stored[array]) > size:
+                return False
+        return True
 
     def _found(self, first: int, last: int, tiles: Tiles) -> Outline | None:
         for gone in [sink for sink in self.memories if sink < first]:
