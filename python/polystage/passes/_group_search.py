@@ -30,7 +30,7 @@ class Reach:
     @property
     def latest(self) -> list[Tiles]:
         """The best tiles of the longest group with which some go."""
-        return next((tiles[:1] for tiles in reversed(self.found.values()) if tiles), [])
+        return next((tiles[:1] for tiles in reversed(self.found.values()) if tiles), list[Tiles]())
 
 
 @dataclass
