@@ -69,8 +69,12 @@ class Stay:
 
 
 def opened(plan: Plan, program: Program, streams: Streams) -> Plan:
-    """The plan with nests by themselves that move intermediates as groups of one nest, so that transfers divide."""
-    return replace(plan, segments=tuple(_opened(segment, plan, program, streams) for segment in plan.segments))
+    """The plan with nests by themselves that move intermediates as groups of one nest, so that transfers divide.
+
+    Likewise intermediates that groups stream have windows where there is room.
+    """
+    segments = (_windowed(segment, plan, program, streams) for segment in plan.segments)
+    return replace(plan, segments=tuple(_opened(segment, plan, program, streams) for segment in segments))
 
 
 def with_borders(plan: Plan, program: Program) -> Plan:
@@ -126,6 +130,21 @@ def _opened(segment: Segment, plan: Plan, program: Program, streams: Streams) ->
             if takes <= room // share and not outline.streamed.intersection(passing):
                 return Segment(k, k, outline)
     return segment
+
+
+def _windowed(segment: Segment, plan: Plan, program: Program, streams: Streams) -> Segment:
+    """A group that streams intermediates, with windows for them if there is room."""
+    group = segment.group
+    if group is None:
+        return segment
+    passing = [v for v in group.streamed if program.arrays[v].kind == "intermediate"]
+    found = candidate(program.uses, group.first, group.last, group.tiles, frozenset()) if passing else None
+    if found is None or isinstance(found, Refused):
+        return segment
+    windowed = replace(segment, group=streams.outline(found, frozenset(passing)))
+    segments = tuple(windowed if each is segment else each for each in plan.segments)
+    room = list(_room(replace(plan, segments=segments), program, program.machine.usable_bytes_per_lane))
+    return windowed if min(room[group.first : group.last + 1]) >= 0 else segment
 
 
 def _tiles(k: int, program: Program) -> Iterator[Tile]:

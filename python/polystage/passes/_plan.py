@@ -66,11 +66,13 @@ class State:
 class Plan:
     """Segments in order, the intervals during which arrays are on chip, and those for parts of others.
 
-    What is in ``borders`` does not move: transfers to and from windows leave it out.
+    What is in ``borders`` does not move: transfers to and from windows leave it out. ``cost`` are its DRAM bytes,
+    ``least`` those of the arguments, each once.
     """
 
     segments: tuple[Segment, ...]
     residents: tuple[Resident, ...]
     cost: int
+    least: int = 0
     slices: tuple[Slice, ...] = ()
     borders: tuple[Border, ...] = ()

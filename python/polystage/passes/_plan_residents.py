@@ -33,7 +33,7 @@ def plan_that_led_to(state: State, program: Program) -> Plan:
             if value not in each.on_chip:
                 residents.append(_resident(program, value, *open_.pop(value), last))
     segments = tuple(each.segment for each in chain if each.segment is not None)
-    return Plan(segments, tuple(residents), state.cost)
+    return Plan(segments, tuple(residents), state.cost, program.compulsory)
 
 
 def _during(state: State, program: Program) -> frozenset[ir.Value]:

@@ -49,11 +49,18 @@ class Streams:
     def __post_init__(self) -> None:
         self.signatures = [signature(step.nest) for step in self.steps]
 
-    def outline(self, group: Candidate) -> Outline:
-        """The group without windows for what can be streamed, and with the room that its nests need for that."""
+    def outline(self, group: Candidate, windowed: frozenset[ir.Value] = frozenset()) -> Outline:
+        """The group without windows for what can be streamed, and with the room that its nests need for that.
+
+        What is ``windowed`` is not streamed.
+        """
         outline = group.outline
         needs, streamed = list(self.needs[outline.first : outline.last + 1]), set[ir.Value]()
-        alone = self.alone(group)
+        alone = {
+            number: lives
+            for number, lives in self.alone(group).items()
+            if windowed.isdisjoint(live.array for live in lives)
+        }
         for number, windows in alone.items():
             taken = sum(live.bytes_per_lane for live in windows)
             arrays = [live.array for live in windows]
@@ -62,6 +69,8 @@ class Streams:
                 needs[number] = max(needs[number], tiles.need)
                 streamed |= {*arrays}
         for live, users in self.shared(group):
+            if live.array in windowed:
+                continue
             parts = {} if alone.keys() & users else {k: self.tiles_of(group, k, [live.array]) for k in users}
             moved = sum(tiles.moved for tiles in parts.values())
             if (

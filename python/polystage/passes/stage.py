@@ -22,10 +22,11 @@ from polystage.analysis.values import array_name, check_arguments
 from polystage.errors import UserError
 from polystage.machine import Machine, of_module
 from polystage.passes._banks_candidates import candidates, takes
+from polystage.passes._folding import Folds, waiting
 from polystage.passes._order import advance_last_uses, cluster_initialisations
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._plan_emission import PlanWriter
-from polystage.passes._planning import Freedom, plan_of
+from polystage.passes._planning import NEAR, Freedom, plan_of
 from polystage.passes._relayouts import drop_relayout, is_relayout
 from polystage.passes._schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
@@ -66,6 +67,7 @@ class Stage(Pass):
     Statistics:
         resident: arrays that stay on chip between nests
         partly-resident: arrays of which a part does, and the rest goes to DRAM and comes back
+        folded: arrays that wait on more lanes than those on which nests use them
         staged: nests staged
         grouped: groups of nests under shared tile loops
     """
@@ -105,8 +107,7 @@ class Stage(Pass):
         if ctx.failed:
             return
         advance_last_uses([step.nest for step in _schedule(function, machine, ctx)])
-        steps = list(_schedule(function, machine, ctx))
-        writer = self.decided(steps, machine)
+        steps, writer = self.decided(function, machine, ctx)
         units = writer.decide()
         if isinstance(units, Infeasible):
             least = (units.demand + machine.reserved_bytes_per_lane) * machine.lanes
@@ -118,14 +119,27 @@ class Stage(Pass):
         ctx.statistic("staged", len(steps))
         ctx.statistic("grouped", sum(unit.group is not None for unit in units))
 
-    def decided(self, steps: Sequence[Step], machine: Machine) -> PlanWriter:
-        """The plan of the strategy, its arrays in their places."""
+    def decided(self, function: ir.Operation, machine: Machine, ctx: PassContext) -> tuple[Sequence[Step], PlanWriter]:
+        """The schedule, and its plan of the strategy with arrays in their places."""
+        steps = list(_schedule(function, machine, ctx))
         local = Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
         if self.strategy == "local":
-            return PlanWriter(local, steps, machine)
+            return steps, PlanWriter(local, steps, machine)
         freedom = Freedom(self.residency != "off", self.residency == "partial", self.windows == "sliding")
         plan = plan_of(steps, machine, self.effort, freedom)
-        return PlanWriter(plan or local, steps, machine)
+        if plan is None or plan.cost <= NEAR * plan.least or not freedom.parts:
+            return steps, PlanWriter(plan or local, steps, machine)
+        folds = Folds()
+        for wait in list(waiting(plan, steps, machine)):
+            folds.fold(wait, steps)
+        if folds.nests:
+            longer = list(_schedule(function, machine, ctx))
+            folded = plan_of(longer, machine, self.effort, freedom)
+            if folded is not None and folded.cost < plan.cost:
+                ctx.statistic("folded", len(folds.allocs) // 2)
+                return longer, PlanWriter(folded, longer, machine)
+            folds.undo()
+        return steps, PlanWriter(plan, steps, machine)
 
 
 def _remove_unused(function: ir.Operation) -> None:

@@ -1,0 +1,93 @@
+"""Arrays folded while they wait: the program computes the same, and can be brought back to what it was."""
+
+from flow import REGISTRY, assert_same, interpret, parse, settled
+from hypothesis import HealthCheck, Phase, given, settings
+from random_chains import chains
+from random_program import Program
+from torch_mlir import ir
+
+from polystage.analysis.implementation import Implementation
+from polystage.analysis.nest_reader import read_nest
+from polystage.analysis.nests import main_function, top_nests
+from polystage.machine import load
+from polystage.passes._folding import Folds, wait_of
+from polystage.passes._schedule import Step, uses_of
+from polystage.pipeline import run_pipeline
+
+MACHINE = load("edge")
+
+
+def fold_everything(function: ir.Operation) -> Folds:
+    """Fold all that waits, however short, as if nests ran with their first loop on the lanes."""
+    steps = [Step(read_nest(loop), Implementation("elementwise", 0)) for loop in top_nests(function)]
+    folds = Folds()
+    for array, uses in uses_of(steps, MACHINE.lanes).items():
+        wait = wait_of(array, uses, steps, MACHINE)
+        if wait is not None:
+            folds.fold(wait, steps)
+    return folds
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much),
+    phases=(Phase.explicit, Phase.generate),
+)
+@given(chains())
+def test_folded_programs_compute_the_same_until_that_is_undone(program: Program) -> None:
+    module = parse(settled(program.text))
+    run_pipeline(module.operation, "refine-domains,shrink-fills", REGISTRY)
+    before, wanted = str(module), interpret(module, program.args)
+    with module.context, ir.Location.unknown():
+        folds = fold_everything(main_function(module.operation))
+    assert_same(interpret(module, program.args), wanted, tolerance=program.tolerance)
+    folds.undo()
+    assert str(module) == before
+
+
+def test_some_arrays_are_folded() -> None:
+    """What waits on three lanes of sixteen lies on fifteen of them, its border is filled when it comes back."""
+    module = parse(
+        """
+        func.func @main(%x: memref<3x8xf32> {polystage.kind = "input", polystage.name = "x"},
+                        %y: memref<3x8xf32> {polystage.kind = "output", polystage.name = "y"},
+                        %z: memref<3x8xf32> {polystage.kind = "output", polystage.name = "z"}) {
+          %zero = arith.constant 0.0 : f32
+          %t = memref.alloc() {polystage.name = "t"} : memref<3x10xf32>
+          affine.for %i = 0 to 3 {
+            affine.store %zero, %t[%i, 0] : memref<3x10xf32>
+          }
+          affine.for %i = 0 to 3 {
+            affine.for %j = 0 to 8 {
+              %0 = affine.load %x[%i, %j] : memref<3x8xf32>
+              affine.store %0, %t[%i, %j + 1] : memref<3x10xf32>
+            }
+          }
+          affine.for %i = 0 to 3 {
+            affine.for %j = 0 to 8 {
+              %0 = affine.load %x[%i, %j] : memref<3x8xf32>
+              %1 = math.exp %0 : f32
+              affine.store %1, %z[%i, %j] : memref<3x8xf32>
+            }
+          }
+          affine.for %i = 0 to 3 {
+            affine.for %j = 0 to 8 {
+              %0 = affine.load %t[%i, %j] : memref<3x10xf32>
+              affine.store %0, %y[%i, %j] : memref<3x8xf32>
+            }
+          }
+          return
+        }
+        """
+    )
+    with module.context, ir.Location.unknown():
+        fold_everything(main_function(module.operation))
+    text = str(module)
+    assert 'polystage.name = "t.folded"} : memref<15x2xf32>' in text
+    assert text.count('kind = "relayout"') == 8
+    fills = [line for line in text.splitlines() if "%cst" in line and "affine.store" in line]
+    unfolded = next(line.split()[0] for line in text.splitlines() if "t.unfolded" in line)
+    assert len(fills) == 1
+    assert unfolded in fills[0]
