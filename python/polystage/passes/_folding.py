@@ -35,7 +35,8 @@ PARTS = 64  # of the capacity: what takes less may wait as it is
 class Wait:
     """An array that nobody uses behind nest ``after`` and before nest ``before``; ``box`` of it is used later.
 
-    ``blocks`` times as many lanes hold it when it is cut along dimension ``dim``, block by block ``lanes`` further.
+    It is cut along dimension ``dim`` into so many ``blocks`` of ``size``, each so many
+    ``lanes`` further than the one before.
     """
 
     array: ir.Value
@@ -44,14 +45,9 @@ class Wait:
     before: int
     box: Box
     dim: int
+    size: int
     blocks: int
     lanes: int
-
-    @property
-    def size(self) -> int:
-        """Elements of a block along ``dim``."""
-        low, high = self.box[self.dim]
-        return ceil((high - low + 1) / self.blocks)
 
     @property
     def lane_dim(self) -> int:
@@ -110,9 +106,13 @@ def _folded(array: ir.Value, layout: Layout, after: int, before: int, box: Box, 
         return None
     multiple = machine.start_multiple(used)
     lanes = ceil(used / multiple) * multiple
-    blocks = machine.lanes // lanes
-    dims = [d for d, (low, high) in enumerate(box) if d != layout.dim and high - low + 1 >= blocks]
-    return Wait(array, layout, after, before, box, dims[-1], blocks, lanes) if dims and blocks > 1 else None
+    most = machine.lanes // lanes
+    extents = [high - low + 1 for low, high in box]
+    dims = [d for d, extent in enumerate(extents) if d != layout.dim and extent >= most > 1]
+    if not dims:
+        return None
+    size = ceil(extents[dims[-1]] / most)
+    return Wait(array, layout, after, before, box, dims[-1], size, ceil(extents[dims[-1]] / size), lanes)
 
 
 def _solid(makers: Sequence[Step], array: ir.Value, box: Box) -> bool:
