@@ -35,8 +35,8 @@ PARTS = 64  # of the capacity: what takes less may wait as it is
 class Wait:
     """An array that nobody uses behind nest ``after`` and before nest ``before``; ``box`` of it is used later.
 
-    It is cut along dimension ``dim`` into so many ``blocks`` of ``size``, each so many
-    ``lanes`` further than the one before.
+    Its elements along dimension ``dim`` are dealt out to so many ``blocks``, each ``lanes`` further than the one
+    before.
     """
 
     array: ir.Value
@@ -45,9 +45,14 @@ class Wait:
     before: int
     box: Box
     dim: int
-    size: int
     blocks: int
     lanes: int
+
+    @property
+    def size(self) -> int:
+        """Elements of a block along ``dim`` at most."""
+        low, high = self.box[self.dim]
+        return ceil((high - low + 1) / self.blocks)
 
     @property
     def lane_dim(self) -> int:
@@ -99,20 +104,16 @@ def wait_of(array: ir.Value, uses: Uses, steps: Sequence[Step], machine: Machine
 
 
 def _folded(array: ir.Value, layout: Layout, after: int, before: int, box: Box, machine: Machine) -> Wait | None:
-    """The wait with the number of blocks that the lanes hold, cut along the last dimension that is long enough."""
+    """The wait with as many blocks as the lanes hold, along the last dimension that is long enough."""
     assert layout.dim is not None
     used = ir.MemRefType(array.type).shape[layout.dim]
     if used > machine.lanes // 2:
         return None
     multiple = machine.start_multiple(used)
     lanes = ceil(used / multiple) * multiple
-    most = machine.lanes // lanes
-    extents = [high - low + 1 for low, high in box]
-    dims = [d for d, extent in enumerate(extents) if d != layout.dim and extent >= most > 1]
-    if not dims:
-        return None
-    size = ceil(extents[dims[-1]] / most)
-    return Wait(array, layout, after, before, box, dims[-1], size, ceil(extents[dims[-1]] / size), lanes)
+    blocks = machine.lanes // lanes
+    dims = [d for d, (low, high) in enumerate(box) if d != layout.dim and high - low + 1 >= blocks]
+    return Wait(array, layout, after, before, box, dims[-1], blocks, lanes) if dims and blocks > 1 else None
 
 
 def _solid(makers: Sequence[Step], array: ir.Value, box: Box) -> bool:
@@ -200,17 +201,16 @@ def _copy(
 ) -> ir.Operation:
     """A nest of relayout for one block, ``into`` the folded array or from there; returns it."""
     loops = [wait.lane_dim, *wait.free, wait.dim]
-    box = [wait.box[d] for d in loops]
-    start = box[-1][0] + block * wait.size
-    box[-1] = start, min(start + wait.size - 1, box[-1][1])
-    kept = [k for k, (low, high) in enumerate(box) if high > low]
+    lows = [wait.box[d][0] for d in loops[:-1]] + [wait.box[wait.dim][0] + block]
+    steps = [1] * (len(loops) - 1) + [wait.blocks]
+    extents = [(wait.box[d][1] - low) // step + 1 for d, low, step in zip(loops, lows, steps, strict=True)]
+    kept = [k for k, extent in enumerate(extents) if extent > 1]
     const, dim = ir.AffineExpr.get_constant, ir.AffineExpr.get_dim
     index = [dim(kept.index(k)) if k in kept else const(0) for k in range(len(loops))]
-    there = ir.AffineMap.get(len(kept), 0, [index[k] + box[k][0] for k in map(loops.index, range(len(loops)))])
+    there = ir.AffineMap.get(len(kept), 0, [index[k] * steps[k] + lows[k] for k in map(loops.index, range(len(loops)))])
     here = ir.AffineMap.get(len(kept), 0, [index[0] + block * wait.lanes, *index[1:]])
     marked = {ATTRIBUTE: RELAYOUT.to_attribute()}
-    extents = [box[k][1] - box[k][0] + 1 for k in kept]
-    with ir.InsertionPoint(before), before.location, affine.nest(extents, marked) as ivs:
+    with ir.InsertionPoint(before), before.location, affine.nest([extents[k] for k in kept], marked) as ivs:
         if into:
             affine.store(affine.load(plain, there, ivs), folded, here, ivs)
         else:

@@ -4,11 +4,11 @@
 
 // STATS: 1 folded
 // CHECK: %[[FOLDED:.*]] = memref.alloc() {polystage.name = "t.folded"} : memref<8x64xf32, #npu.sbuf>
-// CHECK: affine.load %{{[a-z0-9_]+}}[%{{[a-z0-9_]+}}, %{{[a-z0-9_]+}} + 128]
+// CHECK: affine.load %{{[a-z0-9_]+}}[%{{[a-z0-9_]+}}, %{{[a-z0-9_]+}} * 4 + 2]
 // CHECK-NEXT: affine.store %{{.*}}, %[[FOLDED]][%{{[a-z0-9_]+}} + 4, %{{[a-z0-9_]+}}]
 // CHECK: %[[BACK:.*]] = memref.alloc() {polystage.name = "t.unfolded"} : memref<2x256xf32, #npu.sbuf>
 // CHECK: affine.load %[[FOLDED]][%{{[a-z0-9_]+}} + 6, %{{[a-z0-9_]+}}]
-// CHECK-NEXT: affine.store %{{.*}}, %[[BACK]][%{{[a-z0-9_]+}}, %{{[a-z0-9_]+}} + 192]
+// CHECK-NEXT: affine.store %{{.*}}, %[[BACK]][%{{[a-z0-9_]+}}, %{{[a-z0-9_]+}} * 4 + 3]
 // CHECK: affine.load %[[BACK]]
 module {
   func.func @main(%x: memref<2x256xf32> {polystage.kind = "input", polystage.name = "x"}, %z: memref<8x128xf32> {polystage.kind = "input", polystage.name = "z"}, %y: memref<2x256xf32> {polystage.kind = "output", polystage.name = "y"}, %s: memref<8x128xf32> {polystage.kind = "output", polystage.name = "s"}) {
