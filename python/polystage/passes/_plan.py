@@ -50,7 +50,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class State:
-    """After the nests before ``position``: what is on chip, what of it DRAM does not have, and how it came to that."""
+    """After the nests before ``position``: what is on chip, what of it DRAM does not have, and how it came to that.
+
+    ``peak`` are the most bytes per lane that were taken at one time.
+    """
 
     position: int
     cost: int
@@ -60,6 +63,12 @@ class State:
     segment: Segment | None = None
     loads: frozenset[ir.Value] = frozenset()  # came on chip from DRAM before the segment
     stores: frozenset[ir.Value] = frozenset()  # left before the segment, to DRAM unless it is there too
+    peak: int = 0
+
+    @property
+    def price(self) -> tuple[int, int]:
+        """What is least in the best state: DRAM bytes, then bytes on chip, as parts of arrays may stay in the rest."""
+        return self.cost, self.peak
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class Planner:
 
     def least(self, *states: State | None) -> State | None:
         """The state of least cost."""
-        return min([state for state in states if state is not None], key=lambda state: state.cost, default=None)
+        return min([state for state in states if state is not None], key=lambda state: state.price, default=None)
 
     def crowded(self, state: State | None) -> Iterator[int]:
         """Nests of segments that move intermediates, or arguments again, and the nests before that a group may take."""
@@ -119,14 +119,14 @@ class Planner:
         self.groups.allowance = self.outlines.spent
         for position in range(count):
             self.groups.allowance += share * (position in searched)
-            states = sorted(layers[position].values(), key=lambda s: s.cost)[: effort.beam]
+            states = sorted(layers[position].values(), key=lambda s: s.price)[: effort.beam]
             layers[position] = {}
             for state in states:
                 for after in self.successors(state, effort):
                     known = layers[after.position].get(after.on_chip)
-                    if known is None or after.cost < known.cost:
+                    if known is None or after.price < known.price:
                         layers[after.position][after.on_chip] = after
-        return min(layers[count].values(), key=lambda s: s.cost, default=None)
+        return min(layers[count].values(), key=lambda s: s.price, default=None)
 
     def successors(self, state: State, effort: Effort) -> Iterator[State]:
         k = state.position
@@ -190,9 +190,9 @@ class Planner:
         written = self.steps[k].nest.store.array
         if written in kept:
             dirty |= {written}
-        return self.after(
-            state, k, k, frozenset(kept), dirty, cost, Segment(k, k, None, frozenset(held)), loads, stores
-        )
+        peak = self.capacity - room + self.needs[k]
+        segment = Segment(k, k, None, frozenset(held))
+        return self.after(state, k, k, frozenset(kept), dirty, cost, segment, loads, stores, peak)
 
     def run_group(self, state: State, group: Outline) -> State | None:
         """A group, its arrays in windows but for those on chip; where there is no room, these leave before it."""
@@ -249,18 +249,21 @@ class Planner:
                 cost += group.moved[value]
             elif any(first <= k <= last for k in self.arrays[value].writes):
                 dirty |= {value}
-        return self.after(state, first, last, frozenset(kept), dirty, cost, Segment(first, last, group), loads, stores)
+        peak = taken + max(need.values())
+        segment = Segment(first, last, group)
+        return self.after(state, first, last, frozenset(kept), dirty, cost, segment, loads, stores, peak)
 
     def after(
         self, state: State, first: int, last: int, kept: frozenset[ir.Value], dirty: frozenset[ir.Value], cost: int,
-        segment: Segment, loads: set[ir.Value], stores: frozenset[ir.Value],
+        segment: Segment, loads: set[ir.Value], stores: frozenset[ir.Value], peak: int,
     ) -> State:  # fmt: skip
         """The state behind a segment: what nobody uses any more is gone, results are stored."""
         alive = frozenset(v for v in kept if self.freedom.whole and self.arrays[v].used_after(last) is not None)
         for value in kept - alive:
             if self.arrays[value].is_result and value in dirty:
                 cost += self.arrays[value].bytes
-        return State(last + 1, cost, alive, dirty & alive, state, segment, frozenset(loads), stores)
+        most = max(state.peak, peak)
+        return State(last + 1, cost, alive, dirty & alive, state, segment, frozenset(loads), stores, most)
 
     def make_room(
         self, state: State, first: int, last: int, need: dict[int, int], touched: frozenset[ir.Value],
