@@ -18,9 +18,10 @@ def swept(
     tiles: Sequence[Tile],
     sink: int | None = None,
     live_in: Sequence[str] = (),
+    once: frozenset[int] = frozenset(),
 ) -> Sweep:
     """The sweep of a group, executed and compared with program order."""
-    found = sweep(group(program, *live_out, sink=sink, live_in=live_in), tiles)
+    found = sweep(group(program, *live_out, sink=sink, live_in=live_in), tiles, once=once)
     assert isinstance(found, Sweep), found
     check(found)
     return found
@@ -189,6 +190,16 @@ def test_heads_outside_and_rows_inside() -> None:
     assert held["s"].level == Level.STEP and held["s"].extents == (1, 2, 4)
     assert held["q"].extents == (2, 3)
     assert held["x"].level == Level.BEFORE
+
+
+def test_queries_of_a_head_are_made_before_its_rows() -> None:
+    tiles = [Tile(0, 1), Tile(1, 1)]
+    each = swept(attention(), "o", tiles=tiles)
+    assert each.laborious == {1}  # six rows of weights for every row of queries
+    found = swept(attention(), "o", tiles=tiles, once=each.laborious)
+    assert found.repeated == 0 and not found.laborious
+    assert windows(found)["q"].level == Level.OUTER and windows(found)["q"].extents == (4, 3)
+    assert windows(found)["s"].extents == (1, 1, 4)
 
 
 def test_heads_alone() -> None:

@@ -166,7 +166,8 @@ def execute(data: st.DataObject) -> None:
     sink = data.draw(st.integers(max(0, last - 3), last))
     loops = data.draw(st.permutations(range(len(program[sink].extents))))[: data.draw(st.integers(1, 2))]
     tiles = [Tile(loop, data.draw(st.integers(1, 4))) for loop in loops]
-    found = sweep(group(program, *live_out, name_of(program[sink].store.array), sink=sink), tiles)
+    once = frozenset(data.draw(st.sampled_from([[], range(sink), data.draw(st.sets(st.integers(0, last)))])))
+    found = sweep(group(program, *live_out, name_of(program[sink].store.array), sink=sink), tiles, once=once)
     event("refused" if isinstance(found, Refused) else "swept")
     if not isinstance(found, Refused):
         check(found)

@@ -12,11 +12,12 @@ from polystage.analysis.implementation import Implementation
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import main_function, top_nests
 from polystage.analysis.values import array_name
-from polystage.passes._outlines import Outlines
+from polystage.passes._outlines import Outlines, Way
 from polystage.passes._patterns import Patterns
 from polystage.passes._program import Program
 from polystage.passes._schedule import Step
 from polystage.passes._streams import Streams
+from polystage.passes._sums import Sums
 
 ROWS = 64
 LAYERS = 5
@@ -57,7 +58,7 @@ def outlines(steps: Sequence[Step]) -> Outlines:
     target = machine.load("tiny")
     program = Program(steps, target)
     patterns = Patterns(steps, program.uses, program.needs)
-    return Outlines(program.uses, patterns, Streams(steps, target, program.needs))
+    return Outlines(program.uses, patterns, Streams(steps, target, program.needs), Sums(steps, target))
 
 
 def test_patterns_tell_groups_apart_by_what_they_are_given_and_leave(steps: Sequence[Step]) -> None:
@@ -72,9 +73,9 @@ def test_patterns_tell_groups_apart_by_what_they_are_given_and_leave(steps: Sequ
 @pytest.mark.parametrize("tiles", [(Tile(1, 8),), (Tile(0, 4), Tile(1, 16))])
 def test_a_group_alike_is_as_if_worked_out_by_itself(steps: Sequence[Step], tiles: tuple[Tile, ...]) -> None:
     shared = outlines(steps)
-    shared.outline(2, 3, tiles)
+    shared.outline(2, 3, Way(tiles))
     spent = shared.spent
-    found = shared.outline(6, 7, tiles)
+    found = shared.outline(6, 7, Way(tiles))
     assert shared.spent == spent
-    assert found == outlines(steps).outline(6, 7, tiles)
+    assert found == outlines(steps).outline(6, 7, Way(tiles))
     assert {array_name(array) for array, moved in found.moved.items() if moved} == {"t5", "t7"}

@@ -9,7 +9,8 @@ outermost first, parallel or reduced. The iterations of the inner tile loop are 
 
 An array may be needed in an interval that changes with the step along one dimension; along the others the need is
 fixed during a sweep. What is needed otherwise is made whole before the sweep, or before all sweeps where it does not
-depend on the outer loop either (`Level`). Each sweep starts again: what two sweeps need is made twice, and counted.
+depend on the outer loop either (`Level`); so is what nests make that run `once` for each sweep. Each sweep starts
+again: what two sweeps need is made twice, and counted.
 Steps before the sink's first tile fill the windows of long chains at the pace at which they move on later.
 
 Results of the group that the sink does not need (*side* results) are made as far as what they read is there. Arrays
@@ -52,8 +53,10 @@ class Memory:
 class Sweeping:
     """Finds the boxes of all nests for given tiles; a class because they depend on one another."""
 
-    def __init__(self, group: Group, tiles: Sequence[Tile], memory: Memory, fill: int = 0) -> None:
-        self.group, self.nests, self.tiles, self.memory = group, group.nests, tuple(tiles), memory
+    def __init__(
+        self, group: Group, tiles: Sequence[Tile], memory: Memory, once: frozenset[int], fill: int = 0
+    ) -> None:
+        self.group, self.nests, self.tiles, self.memory, self.once = group, group.nests, tuple(tiles), memory, once
         sink = group.nests[group.sink]
         self.inner = tiles[-1]
         self.outer = tiles[0] if len(tiles) == 2 else None
@@ -131,6 +134,8 @@ class Sweeping:
     def _place(self, number: int, needs: Sequence[Footprint]) -> None:
         """The iterations of a nest that make what is needed."""
         nest, complete, fill = self.nests[number], number in self.group.complete, self.fill
+        if number in self.once:
+            needs = [footprint.over_sweep for footprint in needs]
         found = self.memory.boxes.get(
             [nest, *needs], lambda: made(nest, needs, complete=complete, fill=fill), complete, fill
         )
@@ -223,6 +228,22 @@ class Sweep:
         """Iterations of each loop of a nest at one position at most."""
         return tuple(int(extent(interval).max()) for interval in self.boxes[nest].loops)
 
+    @cached_property
+    def laborious(self) -> frozenset[int]:
+        """Nests that need more in every step, from outside and always the same, than they make in all steps of a sweep.
+
+        Run once for each sweep they would take less room, or move less.
+        """
+        return frozenset(number for number in self.group.main if number != self.group.sink and self._laborious(number))
+
+    def _laborious(self, number: int) -> bool:
+        nest, box = self.group.nests[number], self.boxes[number]
+        if box.level < Level.STEP or box.slides is None:
+            return False
+        made = counts(box.footprint(nest.store).over_sweep.dims).max()
+        reads = [box.footprint(reference) for reference in nest.reads if reference.array not in self.group.writers]
+        return any(read.is_steady and counts(read.dims).max() > made for read in reads)
+
     def loaded(self, array: ir.Value, given: Region | None = None) -> int:
         """Elements of an array that come from outside, over all; only those ``given`` do."""
         window = self.windows[array]
@@ -297,11 +318,14 @@ class Sweep:
         )
 
 
-def sweep(group: Group, tiles: Sequence[Tile], memory: Memory | None = None) -> Sweep | Refused:
+def sweep(
+    group: Group, tiles: Sequence[Tile], memory: Memory | None = None, once: frozenset[int] = frozenset()
+) -> Sweep | Refused:
     """Execute a group by tiles of its sink, the outermost first.
 
     One or two different loops of the sink, each with a size of at least one (ValueError). ``memory`` is that of other
-    groups of the same nests. 0.1 ms a nest, less for nests that are remembered.
+    groups of the same nests. ``once`` are nests that make what a sweep needs before its steps. 0.1 ms a nest, less for
+    nests that are remembered.
     """
     loops = [tile.loop for tile in tiles]
     if not 1 <= len(loops) <= 2 or len(set(loops)) < len(loops) or any(tile.size < 1 for tile in tiles):
@@ -309,11 +333,11 @@ def sweep(group: Group, tiles: Sequence[Tile], memory: Memory | None = None) -> 
     if group.problem is not None:
         return group.problem
     memory = memory or Memory()
-    plain = Sweeping(group, tiles, memory)
+    plain = Sweeping(group, tiles, memory, once)
     if plain.problem is not None:
         return plain.problem
     fill = _filling(plain)
-    filled = Sweeping(group, tiles, memory, fill) if fill else plain
+    filled = Sweeping(group, tiles, memory, once, fill) if fill else plain
     return filled.swept if filled.problem is None and filled.repeated <= plain.repeated else plain.swept
 
 

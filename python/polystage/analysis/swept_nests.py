@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from torch_mlir import ir
 
-from polystage.analysis.intervals import Form, Interval, Mask, Matrix, extent, hull, moves, where
+from polystage.analysis.intervals import Form, Interval, Mask, Matrix, extent, hull, moves, over_inner, where
 from polystage.analysis.nests import Access, Gather, Nest
 from polystage.analysis.reductions import recurrence, sequential
 
@@ -140,6 +140,13 @@ class Box:
         rows: Mask = np.logical_or.reduce(self.active, axis=1, keepdims=True)
         return None if rows.all() else rows
 
+    @property
+    def runs_in(self) -> Level:
+        """How often it runs: its level, unless it is active in one step of each sweep."""
+        if self.level == Level.STEP and self.active is not None and self.active.sum(axis=1).max() <= 1:
+            return Level.OUTER
+        return self.level
+
     @cached_property
     def _footprints(self) -> "dict[Reference, Footprint]":
         return {}
@@ -201,6 +208,17 @@ class Footprint:
     def of(cls, box: Box, reference: Reference) -> "Footprint":
         """The footprint of a box."""
         return cls(box.level, tuple(form.image(box.loops) for form in reference.forms), box.active, box.rows)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is the same in all steps of a sweep."""
+        return not any(map(_has_columns, self.dims))
+
+    @property
+    def over_sweep(self) -> "Footprint":
+        """All that it refers to in a sweep, as one that does not change with the steps."""
+        dims = tuple(over_inner(self.dim(d, by_steps=_has_columns(each))) for d, each in enumerate(self.dims))
+        return Footprint(min(self.level, Level.OUTER), dims, self.rows, self.rows)
 
     def dim(self, position: int, *, by_steps: bool) -> Interval:
         """One dimension, with nothing in the sweeps, or in the steps, where the box has nothing."""

@@ -5,7 +5,7 @@ the tile: lanes by the loop that the implementation puts there, then free dimens
 one for each index, whichever is less. All numbers here are exact; ``stage`` allocates exactly these shapes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -20,6 +20,7 @@ from polystage.analysis.layouts import Layout, is_direct
 from polystage.analysis.nests import Access, Linear, Load, Nest, with_forms
 from polystage.analysis.reductions import recurrence, reduction_of, sequential
 from polystage.analysis.selection import Selection, Slot, is_float, select
+from polystage.analysis.sums import columns_of
 from polystage.dialects.npu import element_bytes, memory_of
 from polystage.machine import Machine
 
@@ -207,12 +208,16 @@ Placed = Mapping[ir.Value, Layout]
 
 
 def tiling_of(
-    nest: Nest, implementation: Implementation, machine: Machine, placed: Placed = MappingProxyType({})
+    nest: Nest,
+    implementation: Implementation,
+    machine: Machine,
+    placed: Placed = MappingProxyType({}),
+    sums: Collection[ir.Value] = (),
 ) -> NestTiling:
     """Everything about staging a nest that does not depend on tile sizes; NotSelectableError where it cannot be run.
 
-    ``placed`` are arrays on chip besides those whose types say so. The nest is replicated only where its result is in
-    place on every lane; otherwise one lane computes it.
+    ``placed`` are arrays on chip besides those whose types say so, ``sums`` those of them that are in PSUM. The nest is
+    replicated only where its result is in place on every lane; otherwise one lane computes it.
     """
     if implementation.replicated and not in_place(
         nest, implementation, nest.store.access, machine, placed, result=True
@@ -227,13 +232,15 @@ def tiling_of(
     costs = EngineCosts.of(machine)
     selection_of(nest, implementation, costs)
     buffers = tuple(_buffers(nest, implementation, machine, placed))
+    in_psum = nest.store.array in sums or memory_of(nest.store.array.type) == "psum"
+    banked = columns_of(nest, implementation) if in_psum else frozenset[int]()
     return NestTiling(
         nest=nest,
         implementation=implementation,
         buffers=buffers,
         blocks=blocks,
         single=sequential(nest),
-        whole=frozenset(_crossing(nest, implementation, machine, placed)) - sequential(nest),
+        whole=frozenset(_crossing(nest, implementation, machine, placed)) - sequential(nest) | banked,
         alignment=machine.alignment,
         costs=costs,
         filling=max((_filling(buffer, placed) for buffer in buffers), default=0),

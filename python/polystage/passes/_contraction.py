@@ -13,9 +13,10 @@ from torch_mlir import ir
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.nests import Access, Linear, Load, Nest
 from polystage.analysis.reductions import product_of, reduction_of
+from polystage.analysis.sums import columns_of
 from polystage.dialects import affine, npu
 from polystage.machine import Machine
-from polystage.passes._emission import Emitter, Parts, Turns, chunked, fit, stepped_loops
+from polystage.passes._emission import Emitter, Parts, Turns, chunked, fit, instruction_loops, stepped_loops
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,13 @@ Drain = Callable[[Emitter, Accumulators], None]
 """Writes what is done with a finished tile; the parts of the emitter say which iterations it is of."""
 
 
-def write_contraction(nest: Nest, implementation: Implementation, machine: Machine, drain: Drain | None = None) -> None:
-    """Products accumulated in PSUM, then ``drain``, which adds to the result where nothing else is asked for."""
+def write_contraction(
+    nest: Nest, implementation: Implementation, machine: Machine, most_turns: int, drain: Drain | None = None
+) -> None:
+    """Products accumulated in PSUM, then ``drain``, which adds to the result where nothing else is asked for.
+
+    Where the result itself is in PSUM, products are added to it there. Tiles take at most so many banks in turn.
+    """
     roles = _roles(nest, implementation)
     whole, cut, size = fit(nest, roles.columns, machine.max_moving_f32, machine.matrix.max_free_dims)
     around = [*roles.others, *(d for d in roles.columns if d not in whole and d != cut)]
@@ -94,11 +100,12 @@ def write_contraction(nest: Nest, implementation: Implementation, machine: Machi
     writer = _Writer(emitter, implementation, roles, drain or add_to_result)
     extents = [nest.extents[d] for d in around] + ([] if cut is None else [ceil(nest.extents[cut] / size)])
     tiles = prod(extents)
-    if tiles > 1 and machine.psum.banks > 1:
-        writer.turns = _Turns(tuple([*around, *([] if cut is None else [cut])]), tuple(extents), machine)
+    in_place = npu.memory_of(nest.store.array.type) == "psum"
+    if tiles > 1 and most_turns > 1 and not in_place:
+        writer.turns = _Turns(tuple([*around, *([] if cut is None else [cut])]), tuple(extents), machine, most_turns)
         writer.turns.allocate(writer.rows)
     rows = [implementation.rows] if implementation.rows is not None else []
-    chunked(emitter, around, [*whole, *rows], (cut, size), (), writer.tile)
+    chunked(emitter, around, [*whole, *rows], (cut, size), (), writer.add if in_place else writer.tile)
 
 
 def _roles(nest: Nest, implementation: Implementation) -> _Roles:
@@ -109,7 +116,7 @@ def _roles(nest: Nest, implementation: Implementation) -> _Roles:
     stationary, moving = factors[implementation.stationary], factors[1 - implementation.stationary]
     special = {implementation.lane, implementation.rows}
     loops = [d for d in range(len(nest.extents)) if d not in special]
-    columns = tuple(d for d in loops if d in moving.support & nest.parallel and d not in stationary.support)
+    columns = tuple(sorted(columns_of(nest, implementation)))
     steps = tuple(d for d in loops if d not in nest.parallel)
     others = tuple(d for d in loops if d not in columns and d not in steps)
     return _Roles(stationary, moving, columns, others, steps)
@@ -118,9 +125,9 @@ def _roles(nest: Nest, implementation: Implementation) -> _Roles:
 class _Turns:
     """Banks that tiles take in turn: tile ``k`` of the ``loops`` around lies in bank ``k mod turns``."""
 
-    def __init__(self, loops: Sequence[int], extents: Sequence[int], machine: Machine) -> None:
+    def __init__(self, loops: Sequence[int], extents: Sequence[int], machine: Machine, most: int) -> None:
         self.loops, self.extents = loops, extents
-        self.count = min(prod(extents), max(2, machine.psum.banks // 2))
+        self.count = min(prod(extents), most)
         self.elements = machine.psum.bytes_per_bank // 4
         self.array: ir.Value | None = None
 
@@ -178,24 +185,42 @@ class _Writer:
         self.drain(emitter, psum)
         emitter.extra = []
 
+    def add(self) -> None:
+        """The products of one tile of a result that is in PSUM."""
+        emitter, parts, target = self.emitter, dict(self.emitter.parts), self.emitter.nest.store.access
+        with instruction_loops(emitter.nest, self.roles.steps) as stepped:
+            emitter.parts = {**parts, **stepped}
+            columns = tuple((d, parts[d].size) for d in self.roles.columns if parts[d].size > 1)
+            placed = emitter.access_map(target, self.positions(columns), len(columns) + 2)
+            self.matmul(target.array, placed, columns, accumulate=True)
+        emitter.parts = parts
+
     def product(self, psum: Accumulators, *, accumulate: bool) -> None:
-        emitter, roles = self.emitter, self.roles
-        positions: dict[int, int] = {loop: k + 2 for k, (loop, _) in enumerate(psum.columns)}
+        """The products of one step into a tile."""
+        rank = len(psum.columns) + 2
+        dims: list[ir.AffineExpr] = [ir.AffineExpr.get_dim(k) for k in range(1, rank)]
+        indices = psum.indices(dims[0], dims[1:], self.emitter.position(psum.turn))
+        placed = ir.AffineMap.get(rank, len(self.emitter.symbols()), indices)
+        self.matmul(psum.array, placed, psum.columns, accumulate=accumulate)
+
+    def positions(self, columns: Sequence[tuple[int, int]]) -> dict[int, int]:
+        """The dimension of the box ``[K, M, N..]`` of each loop."""
+        positions: dict[int, int] = {loop: k + 2 for k, (loop, _) in enumerate(columns)}
         if self.implementation.lane is not None:
             positions[self.implementation.lane] = 0
         if self.implementation.rows is not None:
             positions[self.implementation.rows] = 1
-        rank = len(psum.columns) + 2
-        symbols = emitter.symbols()
-        dims: list[ir.AffineExpr] = [ir.AffineExpr.get_dim(k) for k in range(1, rank)]
-        maps = [
-            ir.AffineMap.get(rank, len(symbols), psum.indices(dims[0], dims[1:], emitter.position(psum.turn))),
-            emitter.access_map(roles.stationary, positions, rank),
-            emitter.access_map(roles.moving, positions, rank),
-        ]
-        sizes = [emitter.lanes, self.rows, *(size for _, size in psum.columns)]
-        factors = (roles.stationary.array, roles.moving.array)
-        npu.matmul(psum.array, *factors, symbols, sizes=sizes, maps=maps, accumulate=accumulate)
+        return positions
+
+    def matmul(
+        self, array: ir.Value, placed: ir.AffineMap, columns: Sequence[tuple[int, int]], *, accumulate: bool
+    ) -> None:
+        """One product into an array of PSUM."""
+        emitter, a, b = self.emitter, self.roles.stationary, self.roles.moving
+        positions, rank = self.positions(columns), len(columns) + 2
+        maps = [placed, emitter.access_map(a, positions, rank), emitter.access_map(b, positions, rank)]
+        sizes = [emitter.lanes, self.rows, *(size for _, size in columns)]
+        npu.matmul(array, a.array, b.array, emitter.symbols(), sizes=sizes, maps=maps, accumulate=accumulate)
 
 
 def add_to_result(emitter: Emitter, psum: Accumulators) -> None:

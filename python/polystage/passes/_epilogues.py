@@ -91,6 +91,8 @@ def finished_in(
         implementation = None if nest is None else _chosen(nest)
         if nest is None or implementation is None or implementation.kind != "contraction":
             continue
+        if npu.memory_of(nest.store.array.type) == "psum":
+            continue  # products are added to it where it lies
         fill, pieces = view.fill_of(op, nest), _pieces(nest, implementation, physical, machine)
         if fill is None or pieces is None or sum(_elements(piece) for piece, _ in pieces) != _elements(nest):
             continue

@@ -21,7 +21,7 @@ from polystage.analysis.swept_nests import Level
 from polystage.analysis.tiling import tiling_of
 from polystage.analysis.values import array_name
 from polystage.dialects import affine
-from polystage.dialects.npu import memory_of
+from polystage.dialects.npu import memory_of, psum
 from polystage.machine import Machine
 from polystage.passes._borders import Border, around
 from polystage.passes._held import Held, box_at, clipped, extents_of, is_active, kept_at
@@ -61,7 +61,7 @@ class GroupPlan:
     Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
     intermediates that it loads ``given`` is what was written before. ``relayouts`` are nests that only bring what is on
     chip into another layout. ``slices`` are on chip throughout, with their memory.
-    ``borders`` do not move.
+    ``borders`` do not move. The windows of ``sums`` are in PSUM.
     """
 
     sweep: Sweep
@@ -72,6 +72,7 @@ class GroupPlan:
     relayouts: frozenset[int]
     slices: Mapping[Slice, ir.Value]
     borders: Mapping[ir.Value, Border]
+    sums: frozenset[ir.Value]
 
 
 @dataclass
@@ -265,7 +266,10 @@ class GroupWriter:
         """The memory of a window."""
         each = self.plan.windows[array]
         shape = ir.MemRefType.get(list(each.window.extents), ir.MemRefType(array.type).element_type)
-        self.memory[array] = affine.alloc(each.layout.of_type(shape, on_chip=True), f"{array_name(array)}.window")
+        type_ = each.layout.of_type(shape, on_chip=True)
+        if array in self.plan.sums:
+            type_ = ir.MemRefType.get(type_.shape, type_.element_type, type_.layout, psum())
+        self.memory[array] = affine.alloc(type_, f"{array_name(array)}.window")
 
     def keep(self, kind: Keep) -> None:
         """Move what stays to the beginning, no more at once than it moves; from lane to lane that takes transfers."""

@@ -1,7 +1,7 @@
 """What a group of nests takes and moves with given tiles (shared by the policies of ``stage``)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil, prod
 
 from torch_mlir import ir
@@ -30,12 +30,26 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Nests ``first`` to ``last`` of the schedule as a group whose tile loops are those of ``sink``.
+
+    Of its nests those that run ``once`` for each sweep, before its steps, are given by their numbers in the group.
+    """
+
+    first: int
+    last: int
+    sink: int
+    once: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class Outline:
     """Nests ``first`` to ``last`` of the schedule under shared tile loops: what they take and move.
 
     ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there.
     Arrays that are ``streamed`` have no window: tiles of a nest bring them. ``needs`` are the bytes per lane that the
-    tiles of each nest take at least, so that what is streamed moves once.
+    tiles of each nest take at least, so that what is streamed moves once. ``banks`` are those of the windows in PSUM.
+    ``sink`` and ``once`` are those of its frame.
     """
 
     first: int
@@ -46,6 +60,14 @@ class Outline:
     stored: Mapping[ir.Value, int]
     needs: tuple[int, ...] = ()
     streamed: frozenset[ir.Value] = frozenset()
+    banks: Mapping[ir.Value, int] = field(default_factory=dict[ir.Value, int])
+    sink: int = 0
+    once: frozenset[int] = frozenset()
+
+    @property
+    def frame(self) -> Frame:
+        """Its nests and how they run."""
+        return Frame(self.first, self.last, self.sink, self.once)
 
     @property
     def dram_bytes(self) -> int:
@@ -56,11 +78,17 @@ class Outline:
         """The same for a group alike that begins at ``first`` and uses other arrays."""
         shift = first - self.first
         lives = tuple(
-            Live(arrays[live.array], live.bytes_per_lane, live.first + shift, live.last + shift) for live in self.lives
+            replace(live, array=arrays[live.array], first=live.first + shift, last=live.last + shift)
+            for live in self.lives
         )
-        moved, stored = ({arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored))
+        moved, stored, banks = (
+            {arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored, self.banks)
+        )
         streamed = frozenset(arrays[array] for array in self.streamed)
-        return Outline(first, self.last + shift, self.tiles, lives, moved, stored, self.needs, streamed)
+        return replace(
+            self, first=first, last=self.last + shift, lives=lives, moved=moved, stored=stored, streamed=streamed,
+            banks=banks, sink=self.sink + shift,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,14 +100,13 @@ class Candidate:
     windows: Mapping[ir.Value, Held]
 
 
-def group_of(arrays_used: "Arrays", first: int, last: int) -> Group:
-    """The group of nests ``first`` to ``last``."""
+def group_of(arrays_used: "Arrays", first: int, last: int, sink: int) -> Group:
+    """The group of nests ``first`` to ``last``, all numbers those of the schedule."""
     nests, outside = tuple(arrays_used.nests[first : last + 1]), arrays_used.outside
     arrays = dict.fromkeys(nest.store.array for nest in nests)
-    sink = max(range(len(nests)), key=lambda k: (nests[k].iterations > 0 and bool(nests[k].reads), k))
     live_out = frozenset(array for array in arrays if outside(array, last, 1))
     live_in = frozenset(array for array in arrays if outside(array, first, -1))
-    return Group(nests, sink, live_out, live_in)
+    return Group(nests, sink - first, live_out, live_in)
 
 
 class Arrays:
@@ -96,7 +123,7 @@ class Arrays:
         self.borders = {each.array: each for each in borders}
         self.uses = uses_of(steps, machine.lanes)
         self.nests = [swept_nest(step.nest) for step in steps]
-        self.groups: dict[tuple[int, int], Group] = {}
+        self.groups: dict[tuple[int, int, int], Group] = {}
         self.types: dict[ir.Value, tuple[int, Layout | None]] = {}
         self.stores: dict[ir.Value, list[tuple[int, Box]]] = {}
         for k, step in enumerate(steps):
@@ -110,11 +137,11 @@ class Arrays:
             if each.stored is not None:
                 uses.writes.append(each.last)
 
-    def group(self, first: int, last: int) -> Group:
+    def group(self, first: int, last: int, sink: int) -> Group:
         """The group of nests ``first`` to ``last``."""
-        key = (first, last)
+        key = (first, last, sink)
         if key not in self.groups:
-            self.groups[key] = group_of(self, first, last)
+            self.groups[key] = group_of(self, *key)
         return self.groups[key]
 
     def lie(self, array: ir.Value, first: int, last: int) -> tuple[int, Layout]:
@@ -147,16 +174,15 @@ class Arrays:
 
 def candidate(
     arrays: Arrays,
-    first: int,
-    last: int,
+    frame: Frame,
     tiles: Sequence[Tile],
     in_place: frozenset[ir.Value],
     memory: Memory | None = None,
 ) -> Candidate | Refused:
     """The group with these tiles; arrays ``in_place`` have no windows and are used where they are."""
-    alignment = arrays.machine.alignment
-    group = arrays.group(first, last)
-    swept = sweep(group, tiles, memory)
+    alignment, first, last = arrays.machine.alignment, frame.first, frame.last
+    group = arrays.group(first, last, frame.sink)
+    swept = sweep(group, tiles, memory, frame.once)
     if isinstance(swept, Refused):
         return swept
     windows: dict[ir.Value, Held] = {}
@@ -180,7 +206,9 @@ def candidate(
         lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / alignment) * alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first)))
-    return Candidate(Outline(first, last, swept.tiles, tuple(lives), moved, stored), swept, windows)
+    return Candidate(
+        Outline(first, last, swept.tiles, tuple(lives), moved, stored, sink=frame.sink, once=frame.once), swept, windows
+    )
 
 
 def _life(swept: Sweep, each: Held, array: ir.Value, first: int) -> tuple[int, int]:

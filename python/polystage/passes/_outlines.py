@@ -1,7 +1,7 @@
 """What groups take and move, those alike worked out once (shared by the policies of ``stage``)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import prod
 from operator import add
@@ -10,11 +10,26 @@ from torch_mlir import ir
 
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.sweeps import Memory
-from polystage.passes._groups import Arrays, Outline, candidate
+from polystage.passes._groups import Arrays, Candidate, Frame, Outline, candidate
 from polystage.passes._patterns import Patterns
 from polystage.passes._streams import Streams
+from polystage.passes._sums import Sums, in_psum
 
 Tiles = tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the nests of a group run: with these tiles of the nest that so many others are ``behind``, the sink.
+
+    ``psum``: sums are in PSUM where they can be. ``early``: what reads much in every step and makes little in a sweep
+    runs once for each sweep.
+    """
+
+    tiles: Tiles
+    behind: int = 0
+    psum: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,25 +55,26 @@ class Outlines:
     uses: Arrays
     patterns: Patterns
     streams: Streams
+    sums: Sums
     sliding: bool = True
     spent: int = 0
-    known: dict[tuple[int, Tiles], Known | None] = field(default_factory=dict[tuple[int, Tiles], Known | None])
+    known: dict[tuple[int, Way], Known | None] = field(default_factory=dict[tuple[int, Way], Known | None])
     memories: dict[int, Memory] = field(default_factory=dict[int, Memory])
+    latest: tuple[tuple[Frame, Tiles] | None, dict[frozenset[int], Candidate | Refused]] = (None, {})
 
-    def outline(self, first: int, last: int, tiles: Tiles) -> Outline:
-        """A group that goes with these tiles."""
-        known = self.find(first, last, tiles)
+    def outline(self, first: int, last: int, way: Way) -> Outline:
+        """A group that goes in that way."""
+        known = self.find(first, last, way)
         assert known is not None
         if known.outline.first == first:
             return known.outline
         return known.outline.on(first, dict(zip(known.arrays, self.patterns.arrays_of(first, last), strict=True)))
 
-    def find(self, first: int, last: int, tiles: Tiles) -> Known | None:
-        """What is known of a group with these tiles; None where it repeats something or does not go."""
-        key = (self.patterns.of(first, last), tiles)
+    def find(self, first: int, last: int, way: Way) -> Known | None:
+        """What is known of a group; None where it repeats something, or does not go or go differently in that way."""
+        key = (self.patterns.of(first, last), way)
         if key not in self.known:
-            self.spent += last - first + 1
-            found = self._found(first, last, tiles)
+            found = self._found(first, last, way)
             arrays = self.patterns.arrays_of(first, last)
             self.known[key] = None if found is None else Known(found, arrays, demand(found), self._once(found))
         return self.known[key]
@@ -70,16 +86,36 @@ class Outlines:
                 return False
         return True
 
-    def _found(self, first: int, last: int, tiles: Tiles) -> Outline | None:
-        for gone in [sink for sink in self.memories if sink < first]:
-            del self.memories[gone]
-        memory = self.memories.setdefault(last, Memory())
-        each = candidate(self.uses, first, last, tiles, frozenset(), memory)
+    def _found(self, first: int, last: int, way: Way) -> Outline | None:
+        frame = Frame(first, last, last - way.behind)
+        each = self._candidate(frame, way.tiles)
+        if way.early and not isinstance(each, Refused):
+            once = each.sweep.laborious if len(way.tiles) > 1 else frozenset[int]()
+            if not once:
+                return None
+            each = self._candidate(replace(frame, once=once), way.tiles)
         if isinstance(each, Refused) or each.sweep.repeated:
             return None
         if not self.sliding and any(window.kept for window in each.windows.values()):
             return None
-        return self.streams.outline(each)
+        banks = self.sums.of(each) if way.psum else {}
+        if way.psum and not banks:
+            return None
+        return in_psum(self.streams.outline(each, sums=banks.keys()), banks)
+
+    def _candidate(self, frame: Frame, tiles: Tiles) -> Candidate | Refused:
+        """The group of a frame; the latest are remembered, as they are asked for in several ways."""
+        own = replace(frame, once=frozenset()), tiles
+        if self.latest[0] != own:
+            self.latest = own, {}
+        found = self.latest[1]
+        if frame.once not in found:
+            self.spent += frame.last - frame.first + 1
+            for gone in [end for end in self.memories if end < frame.first]:
+                del self.memories[gone]
+            memory = self.memories.setdefault(frame.last, Memory())
+            found[frame.once] = candidate(self.uses, frame, tiles, frozenset(), memory)
+        return found[frame.once]
 
 
 def demand(each: Outline) -> int:

@@ -20,12 +20,13 @@ from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.index_boxes import Box, common, hull, whole
 from polystage.dialects.npu import element_bytes
 from polystage.passes._group_search import larger_tiles
-from polystage.passes._groups import candidate
+from polystage.passes._groups import Frame, candidate
 from polystage.passes._plan import Array, Plan, Segment
 from polystage.passes._program import Program
 from polystage.passes._schedule import Resident, written
 from polystage.passes._slices import Slice
 from polystage.passes._streams import Streams
+from polystage.passes._sums import in_psum
 
 LEAST = 1 / 64  # of an array; less is not worth transfers of its own
 SHARE = 8  # part of the room that a nest by itself may take whose arrays are divided
@@ -120,7 +121,7 @@ def _opened(segment: Segment, plan: Plan, program: Program, streams: Streams) ->
         return segment
     for share in (SHARE, 1):
         for tile in _tiles(k, program):
-            group = candidate(program.uses, k, k, (tile,), on_chip)
+            group = candidate(program.uses, Frame(k, k, k), (tile,), on_chip)
             if isinstance(group, Refused) or group.sweep.repeated or group.outline.dram_bytes > found[1]:
                 continue
             if not program.solid_windows(group.outline, on_chip):
@@ -138,10 +139,11 @@ def _windowed(segment: Segment, plan: Plan, program: Program, streams: Streams) 
     if group is None:
         return segment
     passing = [v for v in group.streamed if program.arrays[v].kind == "intermediate"]
-    found = candidate(program.uses, group.first, group.last, group.tiles, frozenset()) if passing else None
+    found = candidate(program.uses, group.frame, group.tiles, frozenset()) if passing else None
     if found is None or isinstance(found, Refused):
         return segment
-    windowed = replace(segment, group=streams.outline(found, frozenset(passing)))
+    outline = in_psum(streams.outline(found, frozenset(passing), group.banks.keys()), group.banks)
+    windowed = replace(segment, group=outline)
     segments = tuple(windowed if each is segment else each for each in plan.segments)
     room = list(_room(replace(plan, segments=segments), program, program.machine.usable_bytes_per_lane))
     return windowed if min(room[group.first : group.last + 1]) >= 0 else segment

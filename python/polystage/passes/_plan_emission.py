@@ -3,7 +3,7 @@
 (mechanism of ``stage``)
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch_mlir import ir
@@ -25,6 +25,7 @@ from polystage.passes._placing import moves_only, place, place_slice, write_tran
 from polystage.passes._plan import Plan, Segment
 from polystage.passes._schedule import Step
 from polystage.passes._staging import StagedNest
+from polystage.passes._sums import Sums, in_psum
 from polystage.passes._tile_sizes import Choice, choose, smallest
 
 QUICK = 3000  # nodes of the search for a packing while smaller tiles are left to try
@@ -64,6 +65,7 @@ class PlanWriter:
                 self.free[k] -= each.bytes_per_lane
         self.room = self.free
         self.least = [self.least_of(step) for step in self.steps]
+        self.sums = Sums(self.steps, machine)
         self.chosen: dict[tuple[object, ...], Choice] = {}
         self.groups: dict[int, Candidate] = {}
         self.tried: dict[tuple[int, Tiles, frozenset[ir.Value]], Candidate | Refused] = {}
@@ -119,7 +121,7 @@ class PlanWriter:
         if segment.first not in self.groups:
             assert segment.group is not None
             *outer, tile = segment.group.tiles
-            step = self.steps[segment.last]
+            step = self.steps[segment.group.sink]
             for size in [*larger_tiles(step, tile.loop, self.machine), tile.size]:
                 found = self.with_windows(segment.group, (*outer, Tile(tile.loop, size)), last=size == tile.size)
                 if found is not None:
@@ -131,7 +133,7 @@ class PlanWriter:
         """The group with these tiles, without windows for what is ``gone``; remembered, as rooms do not matter."""
         key = (planned.first, tiles, gone)
         if key not in self.tried:
-            self.tried[key] = candidate(self.arrays, planned.first, planned.last, tiles, self.on_chip | gone)
+            self.tried[key] = candidate(self.arrays, planned.frame, tiles, self.on_chip | gone)
         return self.tried[key]
 
     def with_windows(self, planned: Outline, tiles: Tiles, *, last: bool) -> Candidate | None:
@@ -142,7 +144,11 @@ class PlanWriter:
             if isinstance(found, Refused):
                 continue
             moves_more = any(moved > planned.moved.get(array, 0) for array, moved in found.outline.moved.items())
-            found = replace(found, outline=replace(found.outline, needs=planned.needs, streamed=streamed))
+            banks = self.sums.those(planned.banks, found)
+            if banks is None:
+                continue
+            outline = replace(found.outline, needs=planned.needs, streamed=streamed)
+            found = replace(found, outline=in_psum(outline, banks))
             if (last and gone == streamed) or (self.fits(found) and not moves_more):
                 return found
         return None
@@ -174,18 +180,20 @@ class PlanWriter:
             if number in relayouts:
                 yield 0, 0, room
                 continue
-            tiling, least = self.tiling(outline.first + number, placed)
+            tiling, least = self.tiling(outline.first + number, placed, outline.banks.keys())
             whole = [1 if loop in tiling.single else size for loop, size in enumerate(group.sweep.extents(number))]
             need = max(tiling.demand(least), outline.needs[number])
             yield need, max(need, tiling.demand(list(map(max, least, whole)))), room
 
-    def tiling(self, k: int, placed: Mapping[ir.Value, Layout]) -> tuple[NestTiling, list[int]]:
-        """The tiling of a nest on windows of these layouts, and its smallest tile."""
+    def tiling(
+        self, k: int, placed: Mapping[ir.Value, Layout], sums: Collection[ir.Value]
+    ) -> tuple[NestTiling, list[int]]:
+        """The tiling of a nest on windows of these layouts, those of ``sums`` in PSUM, and its smallest tile."""
         nest = self.steps[k].nest
         arrays = dict.fromkeys([*(access.array for access in nest.loads), nest.store.array])
-        key = (k, *map(placed.get, arrays))
+        key = (k, nest.store.array in sums, *map(placed.get, arrays))
         if key not in self.tilings:
-            tiling = tiling_of(nest, self.steps[k].implementation, self.machine, placed)
+            tiling = tiling_of(nest, self.steps[k].implementation, self.machine, placed, sums)
             self.tilings[key] = tiling, smallest(tiling)
         return self.tilings[key]
 
@@ -231,9 +239,11 @@ class PlanWriter:
                     windows = unit.group.windows
                     relayouts = frozenset(self.relayouts(unit.group))
                     slices = {s: memory for s, memory in self.slices.items() if s.during(span[0], span[-1])}
+                    sums = frozenset(unit.group.outline.banks)
                     plan = GroupPlan(
-                        unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices, self.borders
-                    )
+                        unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices, self.borders,
+                        sums,
+                    )  # fmt: skip
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:
                     write_transfer(unit.nest)

@@ -28,6 +28,7 @@ from polystage.passes._plan_residents import plan_that_led_to
 from polystage.passes._program import Program
 from polystage.passes._schedule import Step
 from polystage.passes._streams import Streams
+from polystage.passes._sums import Sums
 from polystage.passes._waists import waists
 
 
@@ -305,7 +306,8 @@ def plan_of(steps: Sequence[Step], machine: Machine, effort: int, freedom: Freed
     partial = freedom.parts and effort > 0
     program = Program(steps, machine, tuple(borders_of(steps, machine)) if partial else ())
     patterns = Patterns(steps, program.uses, program.needs)
-    outlines = Outlines(program.uses, patterns, Streams(steps, machine, program.needs), freedom.windows)
+    sums = Sums(steps, machine, program.layouts)
+    outlines = Outlines(program.uses, patterns, Streams(steps, machine, program.needs), sums, freedom.windows)
     for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
         planner = Planner(program, outlines, int(machine.usable_bytes_per_lane * part), EFFORTS[effort], freedom)
         plan = planner.plan()

@@ -8,7 +8,7 @@ writes and no other uses, and an input of which each of several nests reads its 
 moves no more bytes than a window would, and takes less room.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch_mlir import ir
@@ -20,7 +20,7 @@ from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.machine import Machine
 from polystage.passes._groups import Candidate, Live, Outline
 from polystage.passes._schedule import Step
-from polystage.passes._tile_sizes import Choice, dram_bytes, orders, smallest
+from polystage.passes._tile_sizes import Choice, moved_bytes, orders, smallest
 
 PARTS = 64  # of the capacity: smaller windows are not worth transfers of their own
 Extents = tuple[int, ...]
@@ -28,10 +28,10 @@ Extents = tuple[int, ...]
 
 @dataclass(frozen=True)
 class _Tiles:
-    """Bytes per lane of tiles that bring what they stream, and the bytes that they move."""
+    """Bytes per lane of tiles that bring what they stream, and the bytes of each array that they move."""
 
     need: int
-    moved: int
+    moved: Mapping[ir.Value, int]
 
 
 @dataclass
@@ -44,35 +44,44 @@ class Streams:
     steps: Sequence[Step]
     machine: Machine
     needs: Sequence[int]
-    known: dict[tuple[object, ...], _Tiles] = field(default_factory=dict[tuple[object, ...], _Tiles])
+    known: dict[tuple[object, ...], tuple[int, tuple[int, ...]]] = field(
+        default_factory=dict[tuple[object, ...], tuple[int, tuple[int, ...]]]
+    )
 
     def __post_init__(self) -> None:
         self.signatures = [signature(step.nest) for step in self.steps]
 
-    def outline(self, group: Candidate, windowed: frozenset[ir.Value] = frozenset()) -> Outline:
+    def outline(
+        self, group: Candidate, windowed: frozenset[ir.Value] = frozenset(), sums: Collection[ir.Value] = ()
+    ) -> Outline:
         """The group without windows for what can be streamed, and with the room that its nests need for that.
 
-        What is ``windowed`` is not streamed.
+        What is ``windowed`` is not streamed. Windows of ``sums`` are in PSUM.
         """
         outline = group.outline
         needs, streamed = list(self.needs[outline.first : outline.last + 1]), set[ir.Value]()
         alone = {
-            number: lives
+            number: [live for live in lives if live.array not in sums]
             for number, lives in self.alone(group).items()
             if windowed.isdisjoint(live.array for live in lives)
         }
         for number, windows in alone.items():
-            taken = sum(live.bytes_per_lane for live in windows)
             arrays = [live.array for live in windows]
-            tiles = self.tiles_of(group, number, arrays)
-            if tiles.moved <= sum(outline.moved[array] for array in arrays) and tiles.need < taken + needs[number]:
+            tiles = self.tiles_of(group, number, arrays, sums)
+            more = [array for array in arrays if tiles.moved[array] > outline.moved[array]]
+            if more:
+                arrays = [array for array in arrays if array not in more]
+                tiles = self.tiles_of(group, number, arrays, sums)
+            taken = sum(live.bytes_per_lane for live in windows if live.array in arrays)
+            no_more = all(tiles.moved[array] <= outline.moved[array] for array in arrays)
+            if no_more and tiles.need < taken + needs[number]:
                 needs[number] = max(needs[number], tiles.need)
                 streamed |= {*arrays}
         for live, users in self.shared(group):
             if live.array in windowed:
                 continue
-            parts = {} if alone.keys() & users else {k: self.tiles_of(group, k, [live.array]) for k in users}
-            moved = sum(tiles.moved for tiles in parts.values())
+            parts = {} if alone.keys() & users else {k: self.tiles_of(group, k, [live.array], sums) for k in users}
+            moved = sum(tiles.moved[live.array] for tiles in parts.values())
             if (
                 parts
                 and moved <= outline.moved[live.array]
@@ -92,7 +101,7 @@ class Streams:
             users = {number for number, _ in references[live.array]}
             window = group.windows[live.array].window
             number = min(users, default=0)
-            again = window.level < group.sweep.boxes[number].level  # it stays over several boxes of the nest
+            again = window.level < group.sweep.boxes[number].runs_in  # it stays over several boxes of the nest
             if again or not self.on_lanes(group, number):
                 continue
             large = live.bytes_per_lane * PARTS >= self.machine.usable_bytes_per_lane
@@ -124,35 +133,43 @@ class Streams:
                     return False
         return True
 
-    def tiles_of(self, group: Candidate, number: int, arrays: Sequence[ir.Value]) -> _Tiles:
+    def tiles_of(self, group: Candidate, number: int, arrays: Sequence[ir.Value], sums: Collection[ir.Value]) -> _Tiles:
         """Tiles with which a nest of a group streams arrays."""
-        swept, moved = group.sweep, 0
+        swept, moved = group.sweep, dict.fromkeys(arrays, 0)
         placed = {array: held.layout for array, held in group.windows.items() if array not in arrays}
         need = 0
         for extents, times in swept.boxes[number].extents(swept.sweeps, swept.steps).items():
-            tiles = self.tiles(group.outline.first + number, extents, placed)
-            need, moved = max(need, tiles.need), moved + times * tiles.moved
+            tiles = self.tiles(group.outline.first + number, extents, placed, sums)
+            need = max(need, tiles.need)
+            for array in arrays:
+                moved[array] += times * tiles.moved[array]
         return _Tiles(need, moved)
 
-    def tiles(self, k: int, extents: Extents, placed: Mapping[ir.Value, Layout]) -> _Tiles:
+    def tiles(self, k: int, extents: Extents, placed: Mapping[ir.Value, Layout], sums: Collection[ir.Value]) -> _Tiles:
         """Tiles of a nest over a box that move what is not on chip once if any do."""
         step = self.steps[k]
         arrays = dict.fromkeys([*(access.array for access in step.nest.loads), step.nest.store.array])
-        key = (self.signatures[k], step.implementation, extents, tuple(placed.get(array) for array in arrays))
+        in_psum = step.nest.store.array in sums
+        key = (self.signatures[k], step.implementation, extents, tuple(placed.get(array) for array in arrays), in_psum)
         if key not in self.known:
             own = {array: placed[array] for array in arrays if array in placed}
-            tiling = tiling_of(replace(step.nest, extents=extents), step.implementation, self.machine, own)
-            self.known[key] = _once(tiling, frozenset(own))
-        return self.known[key]
+            tiling = tiling_of(replace(step.nest, extents=extents), step.implementation, self.machine, own, sums)
+            need, moved = _once(tiling, frozenset(own))
+            self.known[key] = need, tuple(moved.get(array, 0) for array in arrays)
+        need, each = self.known[key]
+        return _Tiles(need, dict(zip(arrays, each, strict=True)))
 
 
-def _once(tiling: NestTiling, on_chip: frozenset[ir.Value]) -> _Tiles:
-    """The smallest tiles that are whole along every loop that some of what is not on chip does not depend on."""
+def _once(tiling: NestTiling, on_chip: frozenset[ir.Value]) -> tuple[int, Mapping[ir.Value, int]]:
+    """The smallest tiles that are whole along every loop that some of what is not on chip does not depend on.
+
+    Their bytes per lane, and the bytes of each array that they move.
+    """
     own = [buffer.loops for buffer in tiling.buffers if buffer.access.array not in on_chip]
     every = frozenset[int]().union(*own).intersection(*own)
     sizes = tuple(
         size if loop in every or loop in tiling.single else tiling.nest.extents[loop]
         for loop, size in enumerate(smallest(tiling))
     )
-    moved = min(dram_bytes(tiling, Choice(sizes, order, 0), on_chip) for order in orders(tiling))
-    return _Tiles(tiling.demand(sizes), moved)
+    ways = (moved_bytes(tiling, Choice(sizes, order, 0), on_chip) for order in orders(tiling))
+    return tiling.demand(sizes), min(ways, key=lambda moved: sum(moved.values()))

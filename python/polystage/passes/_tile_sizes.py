@@ -166,12 +166,18 @@ def orders(tiling: NestTiling) -> Iterator[tuple[int, ...]]:
 
 def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:
     """Bytes that the transfers of a nest's tiles move in DRAM."""
+    return sum(moved_bytes(tiling, choice, on_chip).values())
+
+
+def moved_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> dict[ir.Value, int]:
+    """Bytes of each array that the transfers of a nest's tiles move in DRAM."""
     trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
-    total = 0
+    found: dict[ir.Value, int] = {}
     for buffer in tiling.buffers:
-        if buffer.access.array in on_chip:
+        array = buffer.access.array
+        if array in on_chip:
             continue
         times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
         moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
-        total += times * (buffer.loaded + buffer.stored) * moved
-    return total
+        found[array] = found.get(array, 0) + times * (buffer.loaded + buffer.stored) * moved
+    return found

@@ -82,22 +82,35 @@ class LowerToNpu(Pass):
         """Lower every marked nest of the function."""
         machine = of_module(op)
         physical_results(op, machine)
-        original = main_function(op).clone().operation if self.strategy == "psum" else None
-        counts = self._lower(op, machine, ctx, epilogues=self.strategy == "psum")
-        function = main_function(op)
-        if original is not None and not ctx.failed and not packs(function, limits_of(machine)):
+        counts = Counter[str]()
+        *ways, last = self._ways(machine)
+        for way in ways:
+            original = main_function(op).clone().operation
+            counts = self._lower(op, machine, ctx, way)
+            function = main_function(op)
+            if ctx.failed or packs(function, limits_of(machine)):
+                break
             original.clone(ip=ir.InsertionPoint(function))
             function.erase()
-            counts = self._lower(op, machine, ctx, epilogues=False)
+        else:
+            counts = self._lower(op, machine, ctx, last)
         for name, count in counts.items():
             ctx.statistic(name, count)
 
-    def _lower(self, module: ir.Operation, machine: Machine, ctx: PassContext, *, epilogues: bool) -> Counter[str]:
+    def _ways(self, machine: Machine) -> Sequence["Way"]:
+        """How to use PSUM, the fastest first; those that follow take less room."""
+        banks = machine.psum.banks
+        most, least = max(min(2, banks), banks // 2), min(2, banks)
+        if self.strategy == "sbuf":
+            return [Way(turns, epilogues=False) for turns in dict.fromkeys((most, least))]
+        return [*(Way(turns, epilogues=True) for turns in dict.fromkeys((most, least))), Way(least, epilogues=False)]
+
+    def _lower(self, module: ir.Operation, machine: Machine, ctx: PassContext, way: "Way") -> Counter[str]:
         check_arguments(main_function(module))
         physical = physical_arrays(main_function(module).regions[0].blocks[0], machine)
         physical |= physical_arguments(main_function(module), machine)
         body = main_function(module).regions[0].blocks[0]
-        target = Target(machine, physical, epilogues, Counter())
+        target = Target(machine, physical, way, Counter())
         self._block(body, (), target, ctx)
         if ctx.failed:
             return target.counts
@@ -109,7 +122,7 @@ class LowerToNpu(Pass):
         return target.counts
 
     def _block(self, block: ir.Block, ivs: Sequence[ir.Value], target: "Target", ctx: PassContext) -> None:
-        plan = finished_in(block, ivs, target.physical, target.machine, epilogues=target.epilogues)
+        plan = finished_in(block, ivs, target.physical, target.machine, epilogues=target.way.epilogues)
         for op in [each.operation for each in block.operations]:
             if op.name != "affine.for":
                 continue
@@ -136,12 +149,20 @@ class LowerToNpu(Pass):
 
 
 @dataclass(frozen=True)
+class Way:
+    """How PSUM is used: tiles of products take so many banks in turn, ``epilogues`` use the sums there."""
+
+    turns: int
+    epilogues: bool
+
+
+@dataclass(frozen=True)
 class Target:
-    """The machine, the physical array of every array with a layout, whether epilogues read PSUM, the statistics."""
+    """The machine, the physical array of every array with a layout, how PSUM is used, the statistics."""
 
     machine: Machine
     physical: Physical
-    epilogues: bool
+    way: Way
     counts: Counter[str]
 
 
@@ -166,18 +187,18 @@ def lower_nest(op: ir.Operation, ivs: Sequence[ir.Value], target: Target, finish
     implementation = implementation_of(nest, "map-banks and stage")
     for piece, moved in physical_nests(nest, implementation, target.physical, target.machine):
         assert moved is not None
-        _compute(piece, moved, target.machine)
+        _compute(piece, moved, target)
     return "nests"
 
 
-def _compute(nest: Nest, implementation: Implementation, machine: Machine) -> None:
+def _compute(nest: Nest, implementation: Implementation, target: Target) -> None:
     match implementation.kind:
         case "contraction":
-            write_contraction(nest, implementation, machine)
+            write_contraction(nest, implementation, target.machine, target.way.turns)
         case "reduce":
-            _reduce(nest, implementation, machine)
+            _reduce(nest, implementation, target.machine)
         case _:
-            _elementwise(nest, implementation, machine)
+            _elementwise(nest, implementation, target.machine)
 
 
 def _finished(plan: Finished, target: Target) -> None:
@@ -185,13 +206,13 @@ def _finished(plan: Finished, target: Target) -> None:
     machine = target.machine
     if plan.epilogue is None:
         for piece in plan.pieces:
-            write_contraction(*piece, machine, copy_to_result)
+            write_contraction(*piece, machine, target.way.turns, copy_to_result)
     for pair in plan.pairs:
 
         def drain(emitter: Emitter, psum: Accumulators, pair: Paired = pair) -> None:
             _elementwise(*epilogue_on(pair, emitter, psum), machine, psum.turns)
 
-        write_contraction(*pair.contraction, machine, drain)
+        write_contraction(*pair.contraction, machine, target.way.turns, drain)
 
 
 def _ends(nest: Nest) -> tuple[Access, Access]:
@@ -229,7 +250,7 @@ def _elementwise(nest: Nest, implementation: Implementation, machine: Machine, t
     free = [d for d in range(len(nest.extents)) if d != implementation.lane]
     stepped = [d for d in free if d in nest.reduced]
     boxed = [d for d in free if d not in nest.reduced]
-    whole, cut, size = fit(nest, boxed, machine.vector.max_free_elements_sbuf, machine.vector.max_free_dims)
+    whole, cut, size = fit(nest, boxed, _most_elements(nest, machine), machine.vector.max_free_dims)
     around = [d for d in boxed if d not in whole and d != cut]
     emitter = Emitter(nest, implementation.lane)
     emitter.turns = turns
@@ -240,6 +261,14 @@ def _elementwise(nest: Nest, implementation: Implementation, machine: Machine, t
             _scatter(nest, emitter, selection)
 
     chunked(emitter, around + stepped, whole, (cut, size), selection.slots, body)
+
+
+def _most_elements(nest: Nest, machine: Machine) -> int:
+    """Elements of each lane that one instruction of a nest takes, by the memories that it uses."""
+    arrays = (nest.store.array, *(access.array for access in nest.loads))
+    if any(npu.memory_of(array.type) == "psum" for array in arrays):
+        return machine.vector.max_free_elements_psum
+    return machine.vector.max_free_elements_sbuf
 
 
 def _scatter(nest: Nest, emitter: Emitter, selection: Selection) -> None:
