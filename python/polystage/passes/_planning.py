@@ -298,17 +298,18 @@ class Planner:
         return sorted(values, key=lambda v: (self.arrays[v].used_after(last) or 0, self.arrays[v].lane_bytes))
 
 
-def plan_of(steps: Sequence[Step], machine: Machine, effort: int, freedom: Freedom) -> Plan | None:
+def plan_of(steps: Sequence[Step], machine: Machine, effort: int, freedom: Freedom, most: float = 1) -> Plan | None:
     """A plan that can be packed; None where there is none even with half of the scratchpad left empty.
 
-    A packing may need gaps, so that plans are made for less and less of the capacity until one is found.
+    A packing may need gaps, so that plans are made for less and less of the capacity, from ``most`` of it down, until
+    one is found.
     """
     partial = freedom.parts and effort > 0
     program = Program(steps, machine, tuple(borders_of(steps, machine)) if partial else ())
     patterns = Patterns(steps, program.uses, program.needs)
     sums = Sums(steps, machine, program.layouts)
     outlines = Outlines(program.uses, patterns, Streams(steps, machine, program.needs), sums, freedom.windows)
-    for part in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5):
+    for part in [each for each in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5) if each <= most]:
         planner = Planner(program, outlines, int(machine.usable_bytes_per_lane * part), EFFORTS[effort], freedom)
         plan = planner.plan()
         if plan is None:

@@ -47,6 +47,7 @@ class Streams:
     known: dict[tuple[object, ...], tuple[int, tuple[int, ...]]] = field(
         default_factory=dict[tuple[object, ...], tuple[int, tuple[int, ...]]]
     )
+    leasts: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
 
     def __post_init__(self) -> None:
         self.signatures = [signature(step.nest) for step in self.steps]
@@ -137,13 +138,23 @@ class Streams:
         """Tiles with which a nest of a group streams arrays."""
         swept, moved = group.sweep, dict.fromkeys(arrays, 0)
         placed = {array: held.layout for array, held in group.windows.items() if array not in arrays}
-        need = 0
+        need = self.least(group.outline.first + number, placed, sums)
         for extents, times in swept.boxes[number].extents(swept.sweeps, swept.steps).items():
             tiles = self.tiles(group.outline.first + number, extents, placed, sums)
             need = max(need, tiles.need)
             for array in arrays:
                 moved[array] += times * tiles.moved[array]
         return _Tiles(need, moved)
+
+    def least(self, k: int, placed: Mapping[ir.Value, Layout], sums: Collection[ir.Value]) -> int:
+        """Bytes per lane of the smallest tile of a nest; larger ones, which other instructions cover, may need less."""
+        step = self.steps[k]
+        arrays = dict.fromkeys([*(access.array for access in step.nest.loads), step.nest.store.array])
+        key = (k, step.nest.store.array in sums, *map(placed.get, arrays))
+        if key not in self.leasts:
+            tiling = tiling_of(step.nest, step.implementation, self.machine, placed, sums)
+            self.leasts[key] = tiling.demand(smallest(tiling))
+        return self.leasts[key]
 
     def tiles(self, k: int, extents: Extents, placed: Mapping[ir.Value, Layout], sums: Collection[ir.Value]) -> _Tiles:
         """Tiles of a nest over a box that move what is not on chip once if any do."""

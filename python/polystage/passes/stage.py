@@ -19,17 +19,18 @@ from polystage.analysis.nests import (
 )
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.values import array_name, check_arguments
-from polystage.errors import UserError
 from polystage.machine import Machine, of_module
 from polystage.passes._banks_candidates import candidates, takes
 from polystage.passes._folding import Folds, waiting
 from polystage.passes._order import advance_last_uses, cluster_initialisations
 from polystage.passes._plan import Plan, Segment
-from polystage.passes._plan_emission import PlanWriter
+from polystage.passes._plan_emission import PlanWriter, Unit
 from polystage.passes._planning import NEAR, Freedom, plan_of
 from polystage.passes._relayouts import drop_relayout, is_relayout
 from polystage.passes._schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
+
+SHARES = (1.0, 0.9, 0.75)  # of the capacity, for plans that are tried one after the other
 
 
 @dataclass(frozen=True)
@@ -107,39 +108,55 @@ class Stage(Pass):
         if ctx.failed:
             return
         advance_last_uses([step.nest for step in _schedule(function, machine, ctx)])
-        steps, writer = self.decided(function, machine, ctx)
-        units = writer.decide()
-        if isinstance(units, Infeasible):
-            least = (units.demand + machine.reserved_bytes_per_lane) * machine.lanes
-            raise UserError(f"no packing found: {units}; choose --sbuf {least} or more, or strategy=local")
-        writer.write(units, _Constants(function))
-        _remove_unused(function)
+        writer, units = self._decided(op, machine, ctx)
+        writer.write(units, _Constants(main_function(op)))
+        _remove_unused(main_function(op))
         ctx.statistic("resident", len(writer.plan.residents))
         ctx.statistic("partly-resident", len({each.array for each in writer.plan.slices}))
-        ctx.statistic("staged", len(steps))
+        ctx.statistic("staged", len(writer.steps))
         ctx.statistic("grouped", sum(unit.group is not None for unit in units))
 
-    def decided(self, function: ir.Operation, machine: Machine, ctx: PassContext) -> tuple[Sequence[Step], PlanWriter]:
-        """The schedule, and its plan of the strategy with arrays in their places."""
+    def _decided(self, module: ir.Operation, machine: Machine, ctx: PassContext) -> tuple[PlanWriter, Sequence[Unit]]:
+        """A plan whose arrays are in their places, and its tiles; plans are for less room where no packing is found."""
+        for most in () if self.strategy == "local" else SHARES:
+            function = main_function(module)
+            original = function.clone().operation
+            writer, folded = self._planned(function, machine, ctx, most)
+            units = writer.decide()
+            if not isinstance(units, Infeasible):
+                ctx.statistic("folded", folded)
+                return writer, units
+            original.clone(ip=ir.InsertionPoint(function))
+            function.erase()
+        steps = list(_schedule(main_function(module), machine, ctx))
+        writer = PlanWriter(_every_nest_alone(steps), steps, machine)
+        units = writer.decide()
+        assert not isinstance(units, Infeasible), units  # the smallest tiles of one nest fit, as `_schedule` asked
+        return writer, units
+
+    def _planned(
+        self, function: ir.Operation, machine: Machine, ctx: PassContext, most: float
+    ) -> tuple[PlanWriter, int]:
+        """The best plan found in that part of the capacity, its arrays in their places; how many of them are folded."""
         steps = list(_schedule(function, machine, ctx))
-        local = Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
-        if self.strategy == "local":
-            return steps, PlanWriter(local, steps, machine)
         freedom = Freedom(self.residency != "off", self.residency == "partial", self.windows == "sliding")
-        plan = plan_of(steps, machine, self.effort, freedom)
+        plan = plan_of(steps, machine, self.effort, freedom, most)
         if plan is None or plan.cost <= NEAR * plan.least or not freedom.parts:
-            return steps, PlanWriter(plan or local, steps, machine)
+            return PlanWriter(plan or _every_nest_alone(steps), steps, machine), 0
         folds = Folds()
         for wait in list(waiting(plan, steps, machine)):
             folds.fold(wait, steps)
         if folds.nests:
             longer = list(_schedule(function, machine, ctx))
-            folded = plan_of(longer, machine, self.effort, freedom)
+            folded = plan_of(longer, machine, self.effort, freedom, most)
             if folded is not None and folded.cost < plan.cost:
-                ctx.statistic("folded", len(folds.allocs) // 2)
-                return longer, PlanWriter(folded, longer, machine)
+                return PlanWriter(folded, longer, machine), len(folds.allocs) // 2
             folds.undo()
-        return steps, PlanWriter(plan, steps, machine)
+        return PlanWriter(plan, steps, machine), 0
+
+
+def _every_nest_alone(steps: Sequence[Step]) -> Plan:
+    return Plan(tuple(Segment(k, k, None) for k in range(len(steps))), (), 0)
 
 
 def _remove_unused(function: ir.Operation) -> None:

@@ -1,0 +1,27 @@
+"""Plans for which no packing is found give way to plans for less room, and at last to nests one by one."""
+
+import pytest
+from flow import REGISTRY, assert_same, interpret, parse
+from test_stage_holes import CORNER, numbers
+
+from polystage.alloc import Infeasible
+from polystage.passes._plan_emission import PlanWriter, Unit
+from polystage.pipeline import run_pipeline
+
+NOTHING = Infeasible(1, 0, 0, (), None, (), irreducible=False)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2, 3])
+def test_another_plan_is_made_where_no_packing_is_found(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide, left = PlanWriter.decide, [failures]
+
+    def failing(writer: PlanWriter) -> list[Unit] | Infeasible:
+        left[0] -= 1
+        return decide(writer) if left[0] < 0 else NOTHING
+
+    monkeypatch.setattr(PlanWriter, "decide", failing)
+    arguments = [numbers(33, 2, 2), numbers(2, 2, 33)]
+    module = parse(CORNER)
+    run_pipeline(module.operation, "set-target{name=tiny},refine-domains,map-banks,stage", REGISTRY)
+    assert left == [-1]
+    assert_same(interpret(module, arguments), interpret(parse(CORNER), arguments), tolerance=0)
