@@ -29,6 +29,7 @@ _LINEAR = (
     ",split-dimensions,refine-domains"  # new dimensions are divisions in accesses
     ",merge-dimensions"  # before fills are cut to boxes
     ",shrink-fills,split-arrays"  # fills of several parts are cut first
+    ",narrow-sums"
     ",pack-taps"
 )
 
