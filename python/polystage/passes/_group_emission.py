@@ -290,11 +290,8 @@ class GroupWriter:
 
     def shift(self, layout: Layout, extents: Sequence[int], source: Corner, target: Corner) -> None:
         """Copy a box on its lanes."""
-        rank = len(extents)
         read, written = (
-            Access(
-                array, tuple(Linear(at.const, tuple(int(k == d) for k in range(rank))) for d, at in enumerate(starts))
-            )
+            Access(array, tuple(Linear(at.const, _unit(d, extents)) for d, at in enumerate(starts)))
             for array, starts in (source, target)
         )
         load = Load(read, ir.MemRefType(read.array.type).element_type)
@@ -351,6 +348,11 @@ class GroupWriter:
         tiling = tiling_of(nest, implementation, self.machine)
         choice = choose(tiling, self.machine, room)
         StagedNest(tiling, choice.sizes, choice.order, self.constant).write()
+
+
+def _unit(dim: int, extents: Sequence[int]) -> tuple[int, ...]:
+    """The factors of an index that runs along one loop, if that has several trips."""
+    return tuple(int(k == dim and extent > 1) for k, extent in enumerate(extents))
 
 
 def _touches(nest: Nest, array: ir.Value) -> bool:
