@@ -11,9 +11,12 @@ from polystage.analysis.nests import Access, Linear, Load, Nest
 from polystage.analysis.selection import Immediate, Operand, Result, Selection, Slot, Step, Temporary, Tile
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects import affine, npu
+from polystage.machine import Machine
 from polystage.passes._staging import segments
 
 _STRUCTURE = ("memref.alloc", "memref.get_global", "affine.apply", "affine.yield", "func.return")
+
+_CYCLES = 64  # of work for each fixed cycle of an instruction, from which on it is cut
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,18 @@ def fit(nest: Nest, loops: Sequence[int], elements: int, dims: int) -> tuple[lis
         taken.append(loop)
         room //= extent
     return sorted(taken), None, 0
+
+
+def most_elements(nest: Nest, machine: Machine) -> int:
+    """Elements of each lane that one instruction of a nest takes, by the memories that it uses.
+
+    They are enough that its fixed cycles are less than 2 % of it: with more it would only hold up other engines, which
+    wait for all of an instruction.
+    """
+    arrays = (nest.store.array, *(access.array for access in nest.loads))
+    in_psum = any(npu.memory_of(array.type) == "psum" for array in arrays)
+    limit = machine.vector.max_free_elements_psum if in_psum else machine.vector.max_free_elements_sbuf
+    return min(limit, _CYCLES * machine.vector.fixed_cycles)
 
 
 @dataclass(frozen=True)

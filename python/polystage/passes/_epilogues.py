@@ -1,6 +1,7 @@
 """Which point nests run on the accumulators of a contraction, and how (all of it for ``lower-to-npu``).
 
-A result that is filled with zeros before its one contraction need not be filled: the finished sums are copied. Where
+A result that is filled with zeros before its one contraction need not be filled: the finished sums are copied. The
+same holds for other reductions that find what changes nothing, if one instruction makes all of a result. Where
 one elementwise nest is all that reads the result, it takes its elements from PSUM, tile by tile, and the result is
 never made::
 
@@ -21,14 +22,17 @@ from torch_mlir import ir
 from polystage.analysis.implementation import Implementation, MalformedImplementationError, implementation_of
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Access, Constant, Linear, Load, Nest, NotANestError, NotLinearError, with_forms
-from polystage.analysis.selection import NotSelectableError
+from polystage.analysis.reductions import reduction_of
+from polystage.analysis.selection import NotSelectableError, is_float
 from polystage.dialects import npu
+from polystage.dialects.npu import scalars
 from polystage.machine import Machine
 from polystage.passes._composition import Physical
 from polystage.passes._contraction import Accumulators
 from polystage.passes._emission import Emitter, Part
 from polystage.passes._layouts import plain_parts
 from polystage.passes._load_function import inner_operations
+from polystage.passes._reduction import reduced_at_once
 from polystage.passes._staging import KIND
 
 Piece = tuple[Nest, Implementation]
@@ -89,16 +93,17 @@ def finished_in(
     for op in reversed(view.ops):
         nest = view.nests.get(op)
         implementation = None if nest is None else _chosen(nest)
-        if nest is None or implementation is None or implementation.kind != "contraction":
+        if nest is None or implementation is None or implementation.kind not in ("contraction", "reduce"):
             continue
         if npu.memory_of(nest.store.array.type) == "psum":
             continue  # products are added to it where it lies
         fill, pieces = view.fill_of(op, nest), _pieces(nest, implementation, physical, machine)
-        if fill is None or pieces is None or sum(_elements(piece) for piece, _ in pieces) != _elements(nest):
+        if fill is None or pieces is None or not _complete(nest, pieces, machine):
             continue
         filled[fill] = filled.get(fill, 0) + _elements(nest)
         plan = Finished(op, pieces)
-        epilogue = view.epilogue_of(op, nest) if epilogues else None
+        sinks = epilogues and implementation.kind == "contraction"
+        epilogue = view.epilogue_of(op, nest) if sinks else None
         if epilogue is not None and epilogue not in taken:
             other = view.nests[epilogue]
             pairs = _paired(pieces, other, physical, machine)
@@ -108,6 +113,25 @@ def finished_in(
         found[plan.epilogue or op] = plan
     gone = {fill for fill, elements in filled.items() if elements == _elements(view.nests[fill])}
     return Schedule(found, frozenset({*gone, *(each.contraction for each in found.values() if each.epilogue)}))
+
+
+def _complete(nest: Nest, pieces: Pieces, machine: Machine) -> bool:
+    """Whether every result of a nest comes from one piece, and there from one sum or one instruction."""
+    lanes = [ir.MemRefType(piece.store.array.type).shape[0] if how.replicated else 1 for piece, how in pieces]
+    whole = sum(_elements(piece) // count for (piece, _), count in zip(pieces, lanes, strict=True))
+    direct = (reduced_at_once(piece, how, machine) for piece, how in pieces if how.kind == "reduce")
+    return whole == _elements(nest) and all(direct)
+
+
+def _starts_at(nest: Nest, value: float | int) -> bool:
+    """Whether a reduction that finds ``value`` in its result is as if it found nothing."""
+    reduction = reduction_of(nest)
+    type_ = nest.nodes[nest.store.value].type
+    name = None if reduction is None else scalars.instruction_op(reduction.combine, None, str(type_))
+    try:
+        return name is not None and value == scalars.reduction_identity(name, "float" if is_float(type_) else "int")
+    except KeyError:
+        return False
 
 
 def _chosen(nest: Nest) -> Implementation | None:
@@ -148,7 +172,7 @@ class _View:
         return outer
 
     def fill_of(self, op: ir.Operation, nest: Nest) -> ir.Operation | None:
-        """The nest that filled with zeros what a contraction adds to, if nothing came between."""
+        """The nest that filled what a reduction adds to with its identity, if nothing came between."""
         target = nest.store.access
         near, _ = self.near(target.array)
         for before in reversed([each for each in near if self.place[each] < self.place[op]]):
@@ -158,7 +182,7 @@ class _View:
             if other.store.array == target.array and not other.store.indirect and not other.loads:
                 value = other.nodes[other.store.value]
                 if _within(_box(target, nest), _box(other.store.access, other)):
-                    return before if isinstance(value, Constant) and value.value == 0 else None
+                    return before if isinstance(value, Constant) and _starts_at(nest, value.value) else None
             if not all(_apart(_box(target, nest), _box(each, other)) for each in _touched(other, target.array)):
                 return None
         return None

@@ -118,7 +118,10 @@ def plain_parts(
     """What `physical_nests` yields, with a part for each iteration of a loop that moves an operand from lane to lane
     instead of a loop around; None where those are more than there are lanes. Writes nothing.
     """
-    composer = Composer(nest, physical, machine)
+    nest, spread = _on_every_lane(nest, implementation, physical, machine)
+    assert spread is not None
+    implementation = spread
+    composer = Composer(nest, physical, machine, implementation)
     for access in accesses_of(nest):
         if access.array in physical:
             layout = Layout.of(ir.MemRefType(access.array.type), machine.lanes)

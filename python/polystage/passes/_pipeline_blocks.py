@@ -43,6 +43,11 @@ class Flight:
     lands: int = 0
     end: int = 0
 
+    @property
+    def stores(self) -> bool:
+        """Whether the block starts it, and it writes to DRAM."""
+        return self.start is not None and npu.memory_of(self.start.operands[1].type) == "dram"
+
 
 @dataclass(eq=False)
 class Life:

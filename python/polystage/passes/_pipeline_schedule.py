@@ -2,25 +2,33 @@
 
 A start moves up and a wait moves down, past items and other transfers that do not conflict with it, by at most
 ``lookahead`` transfers and only where the buffers whose lives this lengthens find room. Items keep their order, and
-transfers that conflict stay one behind the other.
+transfers that conflict stay one behind the other. A start does not pass a load that is needed before where that would
+start later for it than engines come there and one latency: what is needed last may not fill the queues first (earliest
+deadline first).
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.machine import Machine
 from polystage.passes._pipeline_accesses import Reader, Touched
 from polystage.passes._pipeline_blocks import Block, Flight, Life
+from polystage.passes._pipeline_times import flight_ns, times_of
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """``limit``: bytes of a lane that may be live where a life gets longer; ``lookahead``: transfers moved past."""
+    """``limit``: bytes of a lane that may be live where a life gets longer; ``lookahead``: transfers moved past;
+    ``machine`` says how long things take; ``apart``: items that a life may begin earlier.
+    """
 
     limit: int
     lookahead: int
+    machine: Machine
+    apart: int = 0
 
 
 def schedule(block: Block, reader: Reader, bounds: Bounds, around: int = 0) -> int:
@@ -52,18 +60,38 @@ class _Schedule:
             for memref in _memrefs(flight):
                 self.by_begin.setdefault(memref, []).append(flight)
         self.floors, self.ceilings = _windows(block, bounds.lookahead)
+        late = bounds.machine.dma.fixed_ns
+        self.queue = _Queue([time + late for time in times_of(block, bounds.machine)], bounds.lookahead)
 
     def run(self) -> int:
         moved = 0
+        self.keep_apart()
         for flight in self.block.flights:
             if flight.start is not None:
-                gap = self.afford_start(flight, self.earliest(flight))
+                ns = flight_ns(flight, self.bounds.machine)
+                gap = self.afford_start(flight, self.queue.in_time(self.earliest(flight), ns))
+                if not flight.stores:
+                    self.queue.add(gap, ns)
                 moved += gap < flight.departs
                 flight.departs = gap
         for flight in self.block.flights:
             if flight.wait is not None:
                 flight.lands = self.afford_wait(flight, self.latest(flight))
         return moved
+
+    def keep_apart(self) -> None:
+        """Let lives begin earlier where there is room: two buffers that follow each other at one address would make the
+        engines wait for each other.
+        """
+        for memref, life in self.block.lives.items():
+            if memref in self.by_begin or not life.size or life.first > life.last:
+                continue
+            first, least = life.first, max(0, life.first - 2 * self.bounds.apart)
+            while first > least and life.size <= self.room - self.block.own[first - 1]:
+                first -= 1
+            if first < life.first:
+                self.block.occupy(first, life.first - 1, life.size)
+                life.first = first
 
     def earliest(self, flight: Flight) -> int:
         """The first gap from which on nothing conflicts with ``flight`` before its start."""
@@ -147,6 +175,34 @@ class _Schedule:
         return gap
 
 
+class _Queue:
+    """Transfers by the gap that they start in, as if the DMA engines carried one after the other.
+
+    ``times`` are those until which they may start in each gap; only the latest ``most`` transfers are looked at.
+    """
+
+    def __init__(self, times: Sequence[float], most: int) -> None:
+        self.times, self.most = times, most
+        self.waiting: list[tuple[int, float]] = []  # gap and duration, by gap
+
+    def in_time(self, gap: int, ns: float) -> int:
+        """``gap``, or the first one behind it from which a transfer of ``ns`` makes none late that is there."""
+        end, latest = 0.0, gap
+        for start, duration in self.waiting[-self.most :]:
+            if start > gap and end + ns > self.times[start]:
+                latest = start
+            end = max(end, self.times[start]) + duration
+        return latest
+
+    def add(self, gap: int, ns: float) -> None:
+        """One more transfer, behind those of the same gap."""
+        insort(self.waiting, (gap, ns), key=_gap)
+
+
+def _gap(entry: tuple[int, float]) -> int:
+    return entry[0]
+
+
 def _number(user: tuple[int, Touched]) -> int:
     return user[0]
 
@@ -179,9 +235,10 @@ def write(block: Block, reader: Reader) -> None:
     unused = [life.alloc for life in block.lives.values() if life.first > life.last]
     for op in [*block.free, *unused]:
         op.move_before(terminator)
-    for op, touched in _sequence(block, reader):
-        for each in touched:
-            life = waiting.pop(each.memref, None)
+    for point, op, touched in _sequence(block, reader):
+        early = [memref for memref, life in waiting.items() if life.first <= point]
+        for memref in [*early, *(each.memref for each in touched)]:
+            life = waiting.pop(memref, None)
             if life is not None:
                 life.alloc.move_before(terminator)
         op.move_before(terminator)
@@ -190,7 +247,8 @@ def write(block: Block, reader: Reader) -> None:
             write(item.body, reader)
 
 
-def _sequence(block: Block, reader: Reader) -> Iterator[tuple[ir.Operation, tuple[Touched, ...]]]:
+def _sequence(block: Block, reader: Reader) -> Iterator[tuple[int, ir.Operation, tuple[Touched, ...]]]:
+    """Operations in their order, each with its point and what it touches."""
     starts: dict[int, list[Flight]] = {}
     waits: dict[int, list[Flight]] = {}
     for flight in block.flights:
@@ -206,11 +264,11 @@ def _sequence(block: Block, reader: Reader) -> Iterator[tuple[ir.Operation, tupl
             for other in [each for each in pending if each.end < flight.begin]:
                 if crowded or reader.conflicts(other.touched, flight.touched):
                     assert other.wait is not None
-                    yield other.wait, ()
+                    yield 2 * gap, other.wait, ()
                     pending.remove(other)
-            yield flight.start, flight.touched
+            yield 2 * gap, flight.start, flight.touched
         for flight in pending:
             assert flight.wait is not None
-            yield flight.wait, ()
+            yield 2 * gap, flight.wait, ()
         if gap < len(block.items):
-            yield block.items[gap].op, block.items[gap].touched
+            yield 2 * gap + 1, block.items[gap].op, block.items[gap].touched

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 from torch_mlir import ir
 
@@ -11,12 +10,10 @@ from polystage.analysis.covering import EngineCosts
 from polystage.analysis.implementation import Implementation, MalformedImplementationError, implementation_of
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Access, Load, Nest, NotANestError, NotLinearError, main_function
-from polystage.analysis.reductions import reduction_of
-from polystage.analysis.selection import NotSelectableError, Selection, Slot
-from polystage.analysis.tiling import extra_slots, selection_of
+from polystage.analysis.selection import NotSelectableError, Selection
+from polystage.analysis.tiling import selection_of
 from polystage.analysis.values import check_arguments
-from polystage.dialects import affine, npu
-from polystage.dialects.npu import scalars
+from polystage.dialects import npu
 from polystage.machine import Machine, of_module
 from polystage.passes._composition import Physical
 from polystage.passes._contraction import Accumulators, copy_to_result, write_contraction
@@ -28,12 +25,14 @@ from polystage.passes._emission import (
     chunked,
     fit,
     foreign_operations,
+    most_elements,
 )
 from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_in
 from polystage.passes._layouts import physical_arrays, physical_nests
 from polystage.passes._load_function import erase_unused
 from polystage.passes._on_chip_moves import write_on_chip
 from polystage.passes._physical_arguments import physical_arguments, physical_results
+from polystage.passes._reduction import write_reduction
 from polystage.passes._staging import KIND
 from polystage.passes.allocate import limits_of, packs
 from polystage.pipeline import Pass, PassContext, option
@@ -196,7 +195,7 @@ def _compute(nest: Nest, implementation: Implementation, target: Target) -> None
         case "contraction":
             write_contraction(nest, implementation, target.machine, target.way.turns)
         case "reduce":
-            _reduce(nest, implementation, target.machine)
+            write_reduction(nest, implementation, target.machine)
         case _:
             _elementwise(nest, implementation, target.machine)
 
@@ -204,9 +203,11 @@ def _compute(nest: Nest, implementation: Implementation, target: Target) -> None
 def _finished(plan: Finished, target: Target) -> None:
     """A contraction whose sums are copied, or used by its epilogue."""
     machine = target.machine
-    if plan.epilogue is None:
-        for piece in plan.pieces:
-            write_contraction(*piece, machine, target.way.turns, copy_to_result)
+    for nest, implementation in plan.pieces if plan.epilogue is None else ():
+        if implementation.kind == "reduce":
+            write_reduction(nest, implementation, machine, starts=True)
+        else:
+            write_contraction(nest, implementation, machine, target.way.turns, copy_to_result)
     for pair in plan.pairs:
 
         def drain(emitter: Emitter, psum: Accumulators, pair: Paired = pair) -> None:
@@ -250,7 +251,7 @@ def _elementwise(nest: Nest, implementation: Implementation, machine: Machine, t
     free = [d for d in range(len(nest.extents)) if d != implementation.lane]
     stepped = [d for d in free if d in nest.reduced]
     boxed = [d for d in free if d not in nest.reduced]
-    whole, cut, size = fit(nest, boxed, _most_elements(nest, machine), machine.vector.max_free_dims)
+    whole, cut, size = fit(nest, boxed, most_elements(nest, machine), machine.vector.max_free_dims)
     around = [d for d in boxed if d not in whole and d != cut]
     emitter = Emitter(nest, implementation.lane)
     emitter.turns = turns
@@ -261,14 +262,6 @@ def _elementwise(nest: Nest, implementation: Implementation, machine: Machine, t
             _scatter(nest, emitter, selection)
 
     chunked(emitter, around + stepped, whole, (cut, size), selection.slots, body)
-
-
-def _most_elements(nest: Nest, machine: Machine) -> int:
-    """Elements of each lane that one instruction of a nest takes, by the memories that it uses."""
-    arrays = (nest.store.array, *(access.array for access in nest.loads))
-    if any(npu.memory_of(array.type) == "psum" for array in arrays):
-        return machine.vector.max_free_elements_psum
-    return machine.vector.max_free_elements_sbuf
 
 
 def _scatter(nest: Nest, emitter: Emitter, selection: Selection) -> None:
@@ -283,99 +276,3 @@ def _scatter(nest: Nest, emitter: Emitter, selection: Selection) -> None:
         cause=cause_of(nest.store.array),
     )  # fmt: skip
     npu.dma_wait(token)
-
-
-def _reduce(nest: Nest, implementation: Implementation, machine: Machine) -> None:
-    """Evaluate, reduce along the free axis, and over a reduced lane loop by a product with ones."""
-    reduction = reduction_of(nest)
-    selection = selection_of(nest, implementation, EngineCosts.of(machine))
-    assert reduction is not None
-    assert selection is not None
-    lane, rows = implementation.lane, implementation.rows
-    across = lane in nest.reduced or implementation.replicated
-    kept = [d for d in range(len(nest.extents)) if d not in (lane, rows) and d in nest.parallel]
-    summed = [d for d in range(len(nest.extents)) if d != lane and d not in nest.parallel]
-    limit = machine.vector.max_free_elements_sbuf
-    inner, cut, size = fit(nest, summed, limit, machine.vector.max_free_dims)
-    room = limit // (prod(nest.extents[d] for d in inner) * max(1, size))
-    dims = machine.vector.max_free_dims - sum(nest.extents[d] > 1 for d in inner) - (cut is not None)
-    if across:
-        room = min(room, machine.max_moving_f32)
-    outer, cut_kept, kept_size = fit(nest, kept, room, dims)
-    if cut is not None:
-        outer, cut_kept = [d for d in kept if nest.extents[d] == 1], None
-    chosen = (cut, size) if cut is not None else (cut_kept, kept_size)
-    whole = [*inner, *outer]
-    around = [d for d in (*kept, *summed) if d not in whole and d != chosen[0]]
-    slots = extra_slots(nest, implementation, selection)
-    emitter = Emitter(nest, lane)
-    operation = scalars.instruction_op(reduction.combine, None, str(nest.nodes[nest.store.value].type))
-    assert operation is not None
-
-    def body() -> None:
-        emitter.steps(selection)
-        _reduce_box(emitter, selection, slots, operation, rows, across=across)
-
-    chunked(emitter, around, whole, chosen, slots, body)
-
-
-def _reduce_box(
-    emitter: Emitter, selection: Selection, slots: Sequence[Slot], operation: str, rows: int | None, *, across: bool
-) -> None:
-    nest = emitter.nest
-    count = len(selection.slots)
-    symbols = emitter.symbols()
-    box = emitter.box([loop for loop in range(len(nest.extents)) if loop != rows])
-    lanes = emitter.lanes
-    kept = [d for d in box if d in nest.parallel]
-    partial = emitter.temporaries[count]
-    source, source_map = emitter.operand(selection.value, slots, box)
-    partial_map = emitter.temporary_map(slots[count], box)
-    sizes, maps = emitter.sizes(box), [partial_map, source_map]
-    if len(kept) < len(box):
-        npu.tensor_reduce(partial, source, symbols, sizes=sizes, maps=maps, op=operation)
-    else:
-        npu.tensor_copy(partial, source, symbols, sizes=sizes, maps=maps)
-    part_map = emitter.temporary_map(slots[count], kept)
-    dims = emitter.dims(kept)
-    if across:
-        lanes = 1 if rows is None else nest.extents[rows]
-        partial, part_map = _across_lanes(emitter, partial, part_map, kept, emitter.temporaries[count + 1], lanes)
-        dims |= {} if rows is None else {rows: 0}
-    sizes = [lanes, *emitter.sizes(kept)[1:]]
-    result = emitter.access_map(nest.store.access, dims, len(kept) + 1)
-    npu.tensor_tensor(
-        nest.store.array, nest.store.array, partial, symbols, sizes=sizes, maps=[result, result, part_map], op=operation
-    )
-
-
-def _across_lanes(
-    emitter: Emitter, partial: ir.Value, partial_map: ir.AffineMap, kept: Sequence[int], ones: ir.Value, rows: int
-) -> tuple[ir.Value, ir.AffineMap]:
-    """Sum ``partial`` over its lanes: a product with ones into ``rows`` equal rows of PSUM.
-
-    For several rows the column of ones is read as a square, which takes the matrix engine no longer.
-    """
-    symbols = emitter.symbols()
-    free = emitter.sizes(kept)[1:]
-    rank, lanes = len(kept) + 1, emitter.lanes
-    dim, const = ir.AffineExpr.get_dim, ir.AffineExpr.get_constant
-    npu.memset(ones, symbols, sizes=[lanes], maps=[ir.AffineMap.get(1, len(symbols), [dim(0)])], value=1.0)
-    row = affine.alloc(ir.MemRefType.get([rows, *free], ir.F32Type.get(), memory_space=npu.psum()), "row")
-    moved = [dim(k + 2) for k in range(len(free))]
-    moving = ir.AffineMap.get(rank + 1, len(symbols), [_shifted(expr, rank) for expr in partial_map.results])
-    maps = [
-        ir.AffineMap.get(rank + 1, len(symbols), [dim(1), *moved]),
-        ir.AffineMap.get(rank + 1, len(symbols), [dim(0)]),
-        moving,
-    ]
-    npu.matmul(row, ones, partial, symbols, sizes=[lanes, rows, *free], maps=maps, accumulate=False)
-    flat = [dim(k + 1) for k in range(len(free))]
-    return row, ir.AffineMap.get(rank, len(symbols), [dim(0) if rows > 1 else const(0), *flat])
-
-
-def _shifted(expr: ir.AffineExpr, rank: int) -> ir.AffineExpr:
-    """Box dimensions ``[lane, free...]`` renamed for the box ``[lane, row, free...]`` of a product."""
-    if isinstance(expr, ir.AffineDimExpr) and 0 < expr.position < rank:
-        return ir.AffineExpr.get_dim(expr.position + 1)
-    return expr

@@ -12,10 +12,11 @@ from polystage.passes._pipeline_blocks import read_block
 from polystage.passes._pipeline_loops import LoopPlan, plan_loops
 from polystage.passes._pipeline_rewrite import rewrite
 from polystage.passes._pipeline_schedule import Bounds, schedule, write
-from polystage.passes.allocate import Limits, limits_of, packs
+from polystage.passes.allocate import limits_of, packs
 from polystage.pipeline import Pass, PassContext, option
 
-_FILLED = (1.0, 3 / 4, 0.0)  # parts of the scratchpad that longer lives may fill, tried one after the other
+_TRIES = ((1.0, 4), (15 / 16, 4), (1.0, 0), (3 / 4, 0), (0.0, 0))
+"""Part of the scratchpad that longer lives may fill, and items by which a life may begin early, tried one by one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class PipelineDma(Pass):
 
     strategy: str = option("overlap", choices=("off", "overlap"), help="off: every start is waited for at once")
     buffers: int = option(2, choices=(1, 2, 3), help="copies of a tile that loops transfer", unit="copies")
-    lookahead: int = option(64, help="most transfers that a start or a wait moves past", unit="transfers")
+    lookahead: int = option(256, help="most transfers that a start or a wait moves past", unit="transfers")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Try with ever less scratchpad for longer lives, until the buffers can be packed."""
@@ -67,10 +68,11 @@ class PipelineDma(Pass):
         machine = of_module(op)
         original = main_function(op).clone().operation
         limits = limits_of(machine)
-        for filled in _FILLED:
+        for filled, apart in _TRIES:
             function = main_function(op)
             with op.context, ir.Location.unknown():
-                statistics = self._overlap(function.regions[0].blocks[0], limits["sbuf"], filled)
+                bounds = Bounds(int(limits["sbuf"].capacity * filled), self.lookahead, machine, apart)
+                statistics = self._overlap(function.regions[0].blocks[0], limits["sbuf"].alignment, bounds)
             if packs(function, limits):
                 for name, count in statistics.items():
                     ctx.statistic(name, count)
@@ -82,15 +84,14 @@ class PipelineDma(Pass):
         """Have the checker of `verify-dma` prove that nothing meets a transfer in flight."""
         prove(after, ctx, addresses=False)
 
-    def _overlap(self, body: ir.Block, sbuf: Limits, filled: float) -> dict[str, int]:
-        limit = int(sbuf.capacity * filled)
+    def _overlap(self, body: ir.Block, alignment: int, bounds: Bounds) -> dict[str, int]:
         plans: list[LoopPlan] = []
         if self.buffers > 1:
             reader = Reader()
-            plans = plan_loops(read_block(body, reader, sbuf.alignment), reader, limit, self.buffers)
+            plans = plan_loops(read_block(body, reader, alignment), reader, bounds.limit, self.buffers)
             rewrite(plans)
         reader = Reader()
-        block = read_block(body, reader, sbuf.alignment)
-        moved = schedule(block, reader, Bounds(limit, self.lookahead))
+        block = read_block(body, reader, alignment)
+        moved = schedule(block, reader, bounds)
         write(block, reader)
         return {"moved": moved, "loops": len(plans)}

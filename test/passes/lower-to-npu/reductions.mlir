@@ -63,3 +63,54 @@ func.func @main() {
   } {npu.nest = "compute", npu.implementation = {kind = "fold", lane = 0 : i64}}
   return
 }
+
+// -----
+
+// A result that holds what changes nothing, and is reduced by one instruction, is written at once and not filled.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: npu.memset
+// CHECK: "npu.tensor_reduce"(%[[Y:[a-z0-9_]+]], %{{[a-z0-9_]+}}) {maps = [affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], op = "max", sizes = array<i64: 8, 5>}
+// CHECK-NOT: "npu.
+// CHECK: return
+func.func @main() {
+  %x = memref.alloc() {polystage.name = "x"} : memref<8x5xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<8xf32, #npu.sbuf>
+  %least = arith.constant 0xFF800000 : f32
+  affine.for %l = 0 to 8 {
+    affine.store %least, %y[%l] : memref<8xf32, #npu.sbuf>
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", lane = 0 : i64}}
+  affine.for %l = 0 to 8 {
+    affine.for %f = 0 to 5 {
+      %0 = affine.load %y[%l] : memref<8xf32, #npu.sbuf>
+      %1 = affine.load %x[%l, %f] : memref<8x5xf32, #npu.sbuf>
+      %2 = arith.maximumf %1, %0 : f32
+      affine.store %2, %y[%l] : memref<8xf32, #npu.sbuf>
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "reduce", lane = 0 : i64}}
+  return
+}
+
+// -----
+
+// Zero is more than what is reduced may be: the result is filled, and the maximum taken with it.
+// CHECK-LABEL: func.func @main
+// CHECK: "npu.memset"(%[[Y:[a-z0-9_]+]]) {{.*}} value = 0.000000e+00 : f32
+// CHECK: "npu.tensor_reduce"(%[[P:[a-z0-9_]+]],
+// CHECK: "npu.tensor_tensor"(%[[Y]], %[[Y]], %[[P]]) {{.*}} op = "max"
+func.func @main() {
+  %x = memref.alloc() {polystage.name = "x"} : memref<8x5xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<8xf32, #npu.sbuf>
+  %zero = arith.constant 0.0 : f32
+  affine.for %l = 0 to 8 {
+    affine.store %zero, %y[%l] : memref<8xf32, #npu.sbuf>
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", lane = 0 : i64}}
+  affine.for %l = 0 to 8 {
+    affine.for %f = 0 to 5 {
+      %0 = affine.load %y[%l] : memref<8xf32, #npu.sbuf>
+      %1 = affine.load %x[%l, %f] : memref<8x5xf32, #npu.sbuf>
+      %2 = arith.maximumf %1, %0 : f32
+      affine.store %2, %y[%l] : memref<8xf32, #npu.sbuf>
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "reduce", lane = 0 : i64}}
+  return
+}
