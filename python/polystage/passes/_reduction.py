@@ -102,7 +102,7 @@ class _Writer:
         kept = [d for d in box if d in nest.parallel]
         if self.starts and not self.across:
             target, rank = nest.store.array, len(box) + 1
-            self.reduce(target, emitter.access_map(nest.store.access, emitter.dims(kept), rank), box)
+            self.reduce(target, emitter.access_map(nest.store.access, emitter.dims(box), rank), box)
             return
         partial = emitter.temporaries[count]
         self.reduce(partial, emitter.temporary_map(self.slots[count], box), box)

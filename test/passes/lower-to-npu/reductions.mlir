@@ -114,3 +114,30 @@ func.func @main() {
   } {npu.nest = "compute", npu.implementation = {kind = "reduce", lane = 0 : i64}}
   return
 }
+
+// -----
+
+// The loop that is reduced lies around one that is kept.
+// CHECK-LABEL: func.func @main
+// CHECK: "npu.tensor_reduce"(%{{[a-z0-9_]+}}, %{{[a-z0-9_]+}}) {maps = [affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], op = "add", sizes = array<i64: 8, 5, 3>}
+func.func @main() {
+  %x = memref.alloc() {polystage.name = "x"} : memref<8x5x3xf32, #npu.sbuf>
+  %y = memref.alloc() {polystage.name = "y"} : memref<8x3xf32, #npu.sbuf>
+  %zero = arith.constant 0.0 : f32
+  affine.for %l = 0 to 8 {
+    affine.for %k = 0 to 3 {
+      affine.store %zero, %y[%l, %k] : memref<8x3xf32, #npu.sbuf>
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "elementwise", lane = 0 : i64}}
+  affine.for %l = 0 to 8 {
+    affine.for %f = 0 to 5 {
+      affine.for %k = 0 to 3 {
+        %0 = affine.load %y[%l, %k] : memref<8x3xf32, #npu.sbuf>
+        %1 = affine.load %x[%l, %f, %k] : memref<8x5x3xf32, #npu.sbuf>
+        %2 = arith.addf %1, %0 : f32
+        affine.store %2, %y[%l, %k] : memref<8x3xf32, #npu.sbuf>
+      }
+    }
+  } {npu.nest = "compute", npu.implementation = {kind = "reduce", lane = 0 : i64}}
+  return
+}
