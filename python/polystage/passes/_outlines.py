@@ -59,7 +59,7 @@ class Outlines:
     sliding: bool = True
     spent: int = 0
     known: dict[tuple[int, Way], Known | None] = field(default_factory=dict[tuple[int, Way], Known | None])
-    memories: dict[int, Memory] = field(default_factory=dict[int, Memory])
+    memory: tuple[int, Memory] = field(default_factory=lambda: (-1, Memory()))
     latest: tuple[tuple[Frame, Tiles] | None, dict[frozenset[int], Candidate | Refused]] = (None, {})
 
     def outline(self, first: int, last: int, way: Way) -> Outline:
@@ -111,10 +111,9 @@ class Outlines:
         found = self.latest[1]
         if frame.once not in found:
             self.spent += frame.last - frame.first + 1
-            for gone in [end for end in self.memories if end < frame.first]:
-                del self.memories[gone]
-            memory = self.memories.setdefault(frame.last, Memory())
-            found[frame.once] = candidate(self.uses, frame, tiles, frozenset(), memory)
+            if self.memory[0] != frame.last:
+                self.memory = frame.last, Memory()  # that of several takes gigabytes where sweeps are long
+            found[frame.once] = candidate(self.uses, frame, tiles, frozenset(), self.memory[1])
         return found[frame.once]
 
 
