@@ -140,12 +140,13 @@ class Box:
         rows: Mask = np.logical_or.reduce(self.active, axis=1, keepdims=True)
         return None if rows.all() else rows
 
-    @property
-    def runs_in(self) -> Level:
-        """How often it runs: its level, unless it is active in one step of each sweep."""
-        if self.level == Level.STEP and self.active is not None and self.active.sum(axis=1).max() <= 1:
-            return Level.OUTER
-        return self.level
+    def runs_in(self, sweeps: int) -> Level:
+        """How often it runs: its level, unless it is active in one step of each sweep, or of the only one."""
+        level = self.level
+        steps = None if self.active is None or self.active.shape[1] == 1 else self.active.sum(axis=1)
+        if level == Level.STEP and steps is not None and steps.max() <= 1:
+            level = Level.OUTER
+        return Level.BEFORE if level == Level.OUTER and sweeps == 1 else level
 
     @cached_property
     def _footprints(self) -> "dict[Reference, Footprint]":

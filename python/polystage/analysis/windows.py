@@ -37,9 +37,10 @@ class Window:
     """What of an array must be on chip at each position: an interval for each dimension of the array.
 
     ``level`` says how long one window lasts: for ever, for a sweep, or for a step, from which to the next it moves on
-    along dimension ``sliding``. ``deepest`` is the last level with a nest that refers to the array (a window that is
-    used before the loops only is free in them). ``loaded``: elements come from outside; ``stored``: they live on.
-    ``done`` bounds what may be stored after each step: all nests have written the elements below it.
+    along dimension ``sliding``; what is used in one step only has nothing in the others. ``deepest`` is the last level
+    with a nest that refers to the array (a window that is used before the loops only is free in them). ``loaded``:
+    elements come from outside; ``stored``: they live on. ``done`` bounds what may be stored after each step: all nests
+    have written the elements below it.
     """
 
     array: ir.Value
@@ -158,6 +159,10 @@ def window_of(
     sliding = moving[0] if level == Level.STEP and len(moving) == 1 else None
     fold = over_all if level == Level.BEFORE else over_inner
     fixed = tuple(interval if d == sliding else _real(fold(interval)) for d, interval in enumerate(dims))
+    one_step = None if sliding is not None else _one_step(footprints)
+    if one_step is not None:
+        dims = [Interval(low, np.where(one_step, matrix(high), matrix(low))) for low, high in fixed]
+        return Window(array, Level.STEP, deepest, None, tuple(dims), loaded, stored)
     if sliding is None:
         lasts = Level.BEFORE if all(isinstance(bound, int) for interval in fixed for bound in interval) else Level.OUTER
         return Window(array, lasts, deepest, None, fixed, loaded, stored)
@@ -172,6 +177,16 @@ def window_of(
         unsaved = previous(done, FAR)
         low = np.minimum(low, np.where(unsaved < previous(high, -FAR), unsaved, FAR))
     return Window(array, level, deepest, sliding, _replaced(fixed, sliding, _sliding(low, high)), loaded, stored, done)
+
+
+def _one_step(footprints: Sequence[Footprint]) -> Mask | None:
+    """The step of each sweep in which all runs that refers to an array; None where that is not one and the same."""
+    active: Mask | None = None
+    for footprint in footprints:
+        if footprint.level < Level.STEP or footprint.active is None or footprint.active.shape[1] == 1:
+            return None
+        active = footprint.active if active is None else active | footprint.active
+    return active if active is not None and (active.sum(axis=1) <= 1).all() else None
 
 
 def _sliding(low: Matrix, high: Matrix) -> Interval:

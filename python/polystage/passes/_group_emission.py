@@ -7,7 +7,7 @@ in what is new; the nests run, each staged by itself on the windows; what is don
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import gcd
 
 from torch_mlir import ir
@@ -24,6 +24,7 @@ from polystage.dialects import affine
 from polystage.dialects.npu import memory_of, psum
 from polystage.machine import Machine
 from polystage.passes._borders import Border, around
+from polystage.passes._groups import Share
 from polystage.passes._held import Held, box_at, clipped, extents_of, is_active, kept_at
 from polystage.passes._placing import write_move
 from polystage.passes._positions import (
@@ -44,6 +45,7 @@ from polystage.passes._positions import (
     joined,
     place_of,
 )
+from polystage.passes._shares import Part, parts_of
 from polystage.passes._shift import Shift
 from polystage.passes._slices import Slice, pieces
 from polystage.passes._staging import KIND, StagedNest, access_map
@@ -61,7 +63,7 @@ class GroupPlan:
     Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
     intermediates that it loads ``given`` is what was written before. ``relayouts`` are nests that only bring what is on
     chip into another layout. ``slices`` are on chip throughout, with their memory.
-    ``borders`` do not move. The windows of ``sums`` are in PSUM.
+    ``borders`` do not move. ``shares`` are what of windows is in PSUM.
     """
 
     sweep: Sweep
@@ -72,7 +74,7 @@ class GroupPlan:
     relayouts: frozenset[int]
     slices: Mapping[Slice, ir.Value]
     borders: Mapping[ir.Value, Border]
-    sums: frozenset[ir.Value]
+    shares: Mapping[ir.Value, Share]
 
 
 @dataclass
@@ -84,6 +86,7 @@ class GroupWriter:
     constant: Callable[[Constant], ir.Value]
     memory: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])
     base: dict[ir.Value, Starts] = field(default_factory=dict[ir.Value, Starts])
+    rest: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])  # of windows partly in PSUM
 
     def write(self) -> None:
         """Write the group at the current insertion point."""
@@ -125,7 +128,7 @@ class GroupWriter:
                     opened.add(array)
                     yield from self.opened(array, s, t)
             lows, extents = boxes[number]
-            yield Action(Compute(number, extents), lows)
+            yield from self.computed(number, lows, extents)
             later = [sweep.group.nests[k].nest for k in numbers[at + 1 :]]
             for array in [a for a in touched if a in ending and not any(_touches(nest, a) for nest in later)]:
                 yield from self.stored(array, s, t)
@@ -135,6 +138,12 @@ class GroupWriter:
             kept = array in ending and self.plan.windows[array].kept
             if kept and not any(_touches(sweep.group.nests[k].nest, array) for k in numbers):
                 yield from self.stored(array, s, t)
+
+    def computed(self, number: int, lows: tuple[int, ...], extents: tuple[int, ...]) -> Iterator[Action]:
+        """A nest runs over a box, cut where it goes from what is in PSUM of a window to the rest."""
+        nest = self.plan.sweep.group.nests[number].nest
+        for part in parts_of(nest, Part(lows, extents), self.plan.shares, self.plan.windows):
+            yield Action(Compute(number, part.extents, part.rest), part.lows)
 
     def after(self, level: Level, s: int) -> Iterator[Action]:
         """Actions after the loops inside a level."""
@@ -265,11 +274,20 @@ class GroupWriter:
     def alloc(self, array: ir.Value) -> None:
         """The memory of a window."""
         each = self.plan.windows[array]
-        shape = ir.MemRefType.get(list(each.window.extents), ir.MemRefType(array.type).element_type)
-        type_ = each.layout.of_type(shape, on_chip=True)
-        if array in self.plan.sums:
+        extents, share, dim = list(each.window.extents), self.plan.shares.get(array), each.layout.dim
+        if share is not None and share.rows is not None and dim is not None:
+            rest = [extent - share.rows if d == dim else extent for d, extent in enumerate(extents)]
+            self.rest[array] = affine.alloc(self.window_type(array, rest), f"{array_name(array)}.window")
+            extents[dim] = share.rows
+        type_ = self.window_type(array, extents)
+        if share is not None:
             type_ = ir.MemRefType.get(type_.shape, type_.element_type, type_.layout, psum())
         self.memory[array] = affine.alloc(type_, f"{array_name(array)}.window")
+
+    def window_type(self, array: ir.Value, extents: Sequence[int]) -> ir.MemRefType:
+        """The type of so much of a window in SBUF."""
+        type_ = ir.MemRefType.get(list(extents), ir.MemRefType(array.type).element_type)
+        return self.plan.windows[array].layout.of_type(type_, on_chip=True)
 
     def keep(self, kind: Keep) -> None:
         """Move what stays to the beginning, no more at once than it moves; from lane to lane that takes transfers."""
@@ -336,8 +354,17 @@ class GroupWriter:
 
     def compute(self, kind: Compute, lows: Starts, ivs: Sequence[ir.Value]) -> None:
         """One nest over its box of this place."""
-        nest, memory = self.plan.sweep.group.nests[kind.number].nest, self.memory
-        shifted = Shift(nest, kind.extents, lows, ivs, memory, self.base).nest()
+        nest, memory, base = self.plan.sweep.group.nests[kind.number].nest, dict(self.memory), dict(self.base)
+        for array in kind.rest:
+            memory[array], rows, dim = (
+                self.rest[array],
+                self.plan.shares[array].rows,
+                self.plan.windows[array].layout.dim,
+            )
+            base[array] = [
+                replace(at, const=at.const + (rows or 0)) if d == dim else at for d, at in enumerate(base[array])
+            ]
+        shifted = Shift(nest, kind.extents, lows, ivs, memory, base).nest()
         if kind.number in self.plan.relayouts:
             write_move(shifted)
         else:

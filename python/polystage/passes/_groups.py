@@ -43,12 +43,24 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What of a window is in PSUM: so many ``banks``, which hold the first ``rows`` across lanes; all without ``rows``.
+
+    The others take ``rest`` bytes of each lane of SBUF.
+    """
+
+    banks: int
+    rows: int | None = None
+    rest: int = 0
+
+
+@dataclass(frozen=True)
 class Outline:
     """Nests ``first`` to ``last`` of the schedule under shared tile loops: what they take and move.
 
     ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there.
     Arrays that are ``streamed`` have no window: tiles of a nest bring them. ``needs`` are the bytes per lane that the
-    tiles of each nest take at least, so that what is streamed moves once. ``banks`` are those of the windows in PSUM.
+    tiles of each nest take at least, so that what is streamed moves once. ``shares`` are what of windows is in PSUM.
     ``sink`` and ``once`` are those of its frame.
     """
 
@@ -60,7 +72,7 @@ class Outline:
     stored: Mapping[ir.Value, int]
     needs: tuple[int, ...] = ()
     streamed: frozenset[ir.Value] = frozenset()
-    banks: Mapping[ir.Value, int] = field(default_factory=dict[ir.Value, int])
+    shares: Mapping[ir.Value, Share] = field(default_factory=dict[ir.Value, Share])
     sink: int = 0
     once: frozenset[int] = frozenset()
 
@@ -81,13 +93,12 @@ class Outline:
             replace(live, array=arrays[live.array], first=live.first + shift, last=live.last + shift)
             for live in self.lives
         )
-        moved, stored, banks = (
-            {arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored, self.banks)
-        )
+        moved, stored = ({arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored))
+        shares = {arrays[array]: share for array, share in self.shares.items()}
         streamed = frozenset(arrays[array] for array in self.streamed)
         return replace(
             self, first=first, last=self.last + shift, lives=lives, moved=moved, stored=stored, streamed=streamed,
-            banks=banks, sink=self.sink + shift,
+            shares=shares, sink=self.sink + shift,
         )  # fmt: skip
 
 

@@ -98,10 +98,10 @@ class Outlines:
             return None
         if not self.sliding and any(window.kept for window in each.windows.values()):
             return None
-        banks = self.sums.of(each) if way.psum else {}
-        if way.psum and not banks:
+        shares = self.sums.of(each) if way.psum else {}
+        if way.psum and not shares:
             return None
-        return in_psum(self.streams.outline(each, sums=banks.keys()), banks)
+        return in_psum(self.streams.outline(each, sums=shares.keys()), shares)
 
     def _candidate(self, frame: Frame, tiles: Tiles) -> Candidate | Refused:
         """The group of a frame; the latest are remembered, as they are asked for in several ways."""

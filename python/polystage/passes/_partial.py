@@ -142,7 +142,7 @@ def _windowed(segment: Segment, plan: Plan, program: Program, streams: Streams) 
     found = candidate(program.uses, group.frame, group.tiles, frozenset()) if passing else None
     if found is None or isinstance(found, Refused):
         return segment
-    outline = in_psum(streams.outline(found, frozenset(passing), group.banks.keys()), group.banks)
+    outline = in_psum(streams.outline(found, frozenset(passing), group.shares.keys()), group.shares)
     windowed = replace(segment, group=outline)
     segments = tuple(windowed if each is segment else each for each in plan.segments)
     room = list(_room(replace(plan, segments=segments), program, program.machine.usable_bytes_per_lane))

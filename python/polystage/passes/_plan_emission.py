@@ -144,11 +144,11 @@ class PlanWriter:
             if isinstance(found, Refused):
                 continue
             moves_more = any(moved > planned.moved.get(array, 0) for array, moved in found.outline.moved.items())
-            banks = self.sums.those(planned.banks, found)
-            if banks is None:
+            shares = self.sums.those(planned.shares, found)
+            if shares is None:
                 continue
             outline = replace(found.outline, needs=planned.needs, streamed=streamed)
-            found = replace(found, outline=in_psum(outline, banks))
+            found = replace(found, outline=in_psum(outline, shares))
             if (last and gone == streamed) or (self.fits(found) and not moves_more):
                 return found
         return None
@@ -180,7 +180,7 @@ class PlanWriter:
             if number in relayouts:
                 yield 0, 0, room
                 continue
-            tiling, least = self.tiling(outline.first + number, placed, outline.banks.keys())
+            tiling, least = self.tiling(outline.first + number, placed, outline.shares.keys())
             whole = [1 if loop in tiling.single else size for loop, size in enumerate(group.sweep.extents(number))]
             need = max(tiling.demand(least), outline.needs[number])
             yield need, max(need, tiling.demand(list(map(max, least, whole)))), room
@@ -239,10 +239,9 @@ class PlanWriter:
                     windows = unit.group.windows
                     relayouts = frozenset(self.relayouts(unit.group))
                     slices = {s: memory for s, memory in self.slices.items() if s.during(span[0], span[-1])}
-                    sums = frozenset(unit.group.outline.banks)
                     plan = GroupPlan(
                         unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices, self.borders,
-                        sums,
+                        unit.group.outline.shares,
                     )  # fmt: skip
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:

@@ -62,10 +62,11 @@ class Fill:
 
 @dataclass(frozen=True)
 class Compute:
-    """Nest ``number`` of the group runs over a box."""
+    """Nest ``number`` of the group runs over a box, of some windows on the ``rest`` that is not in PSUM."""
 
     number: int
     extents: tuple[int, ...]
+    rest: frozenset[ir.Value] = frozenset()
 
 
 Kind = Alloc | Base | Keep | Transfer | Fill | Compute

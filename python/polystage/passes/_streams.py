@@ -102,7 +102,8 @@ class Streams:
             users = {number for number, _ in references[live.array]}
             window = group.windows[live.array].window
             number = min(users, default=0)
-            again = window.level < group.sweep.boxes[number].runs_in  # it stays over several boxes of the nest
+            runs = group.sweep.boxes[number].runs_in(group.sweep.sweeps)
+            again = window.level < runs  # it stays over several boxes of the nest
             if again or not self.on_lanes(group, number):
                 continue
             large = live.bytes_per_lane * PARTS >= self.machine.usable_bytes_per_lane

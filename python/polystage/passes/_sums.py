@@ -6,17 +6,18 @@ as the other products, transposes and broadcasts of a group need.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil, prod
 
 from torch_mlir import ir
 
 from polystage.analysis.intervals import matrix
 from polystage.analysis.layouts import Layout
-from polystage.analysis.sums import banks_of, column_dims, makes_or_takes
+from polystage.analysis.sums import BYTES, banks_of, column_dims, makes_or_takes
 from polystage.analysis.tiling import in_place
 from polystage.analysis.values import producer
 from polystage.analysis.windows import Window
 from polystage.machine import Machine
-from polystage.passes._groups import Candidate, Live, Outline
+from polystage.passes._groups import Candidate, Live, Outline, Share
 from polystage.passes._schedule import Step
 
 PASSING = 2  # banks for what passes through PSUM, so that one is written while the other one is used
@@ -62,34 +63,33 @@ class Sums:
         accesses = [nest.store.access] if stored else [access for access in nest.loads if access.array == array]
         return all(in_place(nest, chosen, each, self.machine, placed, result=stored) for each in accesses)
 
-    def of(self, group: Candidate) -> dict[ir.Value, int]:
-        """The windows of a group that are put into PSUM, the largest first, and the banks that they take."""
-        lives = [live for live in group.outline.lives if self.are(live.array)]
-        return self._first_fit(group, sorted(lives, key=lambda live: -live.bytes_per_lane))
+    def of(self, group: Candidate) -> dict[ir.Value, Share]:
+        """What is put into PSUM of the windows of a group, the largest first."""
+        return self._first_fit(group, [live for live in group.outline.lives if self.are(live.array)])
 
-    def those(self, arrays: Collection[ir.Value], group: Candidate) -> dict[ir.Value, int] | None:
-        """The windows that a group has of the arrays, with the banks they take; None where they cannot be in PSUM."""
+    def those(self, arrays: Collection[ir.Value], group: Candidate) -> dict[ir.Value, Share] | None:
+        """What is put into PSUM of the windows that a group has of the arrays; None where not all of them can be."""
         lives = [live for live in group.outline.lives if live.array in arrays]
         found = self._first_fit(group, lives)
         return found if len(found) == len(lives) else None
 
-    def _first_fit(self, group: Candidate, lives: Sequence[Live]) -> dict[ir.Value, int]:
-        found: dict[ir.Value, int] = {}
+    def _first_fit(self, group: Candidate, lives: Sequence[Live]) -> dict[ir.Value, Share]:
+        found: dict[ir.Value, Share] = {}
         taken = [0] * len(group.sweep.boxes)
-        for live in lives:
-            banks = self.banks(group, live.array)
+        for live in sorted(lives, key=lambda live: -live.bytes_per_lane):
             span = range(live.first - group.outline.first, live.last - group.outline.first + 1)
-            if banks is not None and all(taken[k] + banks <= self.most for k in span):
-                found[live.array] = banks
+            share = self.share(group, live.array, self.most - max(taken[k] for k in span))
+            if share is not None:
+                found[live.array] = share
                 for k in span:
-                    taken[k] += banks
+                    taken[k] += share.banks
         return found
 
-    def banks(self, group: Candidate, array: ir.Value) -> int | None:
-        """Banks that a window takes; None where it cannot lie in PSUM."""
+    def share(self, group: Candidate, array: ir.Value, free: int) -> Share | None:
+        """What of a window fits into so many banks, all of it or whole blocks of lanes; None where nothing can."""
         held, first = group.windows[array], group.outline.first
-        window = held.window
-        if held.kept or window.loaded or window.stored:
+        window, layout = held.window, held.layout
+        if held.kept or window.loaded or window.stored or layout.dim is None:
             return None
         columns = list[frozenset[int]]()
         for number in group.sweep.group.writers.get(array, ()):
@@ -97,7 +97,31 @@ class Sums:
             columns.append(column_dims(array, step.nest, step.implementation))
             if not self._whole(group, number, window, columns[-1]):
                 return None
-        return banks_of(window.extents, held.layout, columns, self.machine)
+        rows, shape = window.extents[layout.dim], list(window.extents)
+        for kept in range(rows, 0, -layout.block) if self._divides(group, array, layout.dim) else (rows,):
+            shape[layout.dim] = kept if kept == rows else kept // layout.block * layout.block
+            banks = banks_of(shape, layout, columns, self.machine) if shape[layout.dim] else None
+            if banks is None or banks > free:
+                continue
+            if kept == rows:
+                return Share(banks)
+            rest = [rows - shape[d] if d == layout.dim else extent for d, extent in enumerate(shape)]
+            size, alignment = prod(layout.physical_shape(rest)[1:]) * BYTES, self.machine.alignment
+            return Share(banks, shape[layout.dim], ceil(size / alignment) * alignment)
+        return None
+
+    def _divides(self, group: Candidate, array: ir.Value, dim: int) -> bool:
+        """Whether each nest of a group that uses a window can be cut at any row: one of its loops runs over them."""
+        low, high = group.windows[array].window.dims[dim]
+        if not (isinstance(low, int) and isinstance(high, int)):
+            return False
+        steps = self.steps[group.outline.first : group.outline.last + 1]
+        for nest in (step.nest for step in steps):
+            accesses = [*nest.loads, *([] if nest.store.indirect else [nest.store.access])]
+            rows = {access.indices[dim] for access in accesses if access.array == array}
+            if len(rows) > 1 or any(sorted(filter(None, index.dims)) != [1] for index in rows):
+                return False
+        return True
 
     def _whole(self, group: Candidate, number: int, window: Window, dims: frozenset[int]) -> bool:
         """Whether each box of a nest writes all of a window along some dimensions."""
@@ -111,7 +135,10 @@ class Sums:
         return True
 
 
-def in_psum(outline: Outline, banks: Mapping[ir.Value, int]) -> Outline:
-    """The group with some of its windows in PSUM."""
-    lives = tuple(replace(live, bytes_per_lane=0) if live.array in banks else live for live in outline.lives)
-    return replace(outline, lives=lives, banks=dict(banks))
+def in_psum(outline: Outline, shares: Mapping[ir.Value, Share]) -> Outline:
+    """The group with some of its windows in PSUM, or parts of them."""
+    lives = tuple(
+        replace(live, bytes_per_lane=shares[live.array].rest) if live.array in shares else live
+        for live in outline.lives
+    )
+    return replace(outline, lives=lives, shares=dict(shares))

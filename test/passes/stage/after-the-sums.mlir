@@ -1,12 +1,11 @@
-// The sums do not fit: half of them at a time. The tile loops are those of the contraction, the inner one that of what
-// is summed up, so that its operands come step by step; what uses the sums runs in the last step of each sweep.
+// The tile loop is that of what a contraction sums up, so that each of its operands comes once, step by step; what uses
+// the sums, which are in PSUM, runs in the last step.
 // RUN: polystage-opt --set-target="name=edge sbuf=6400" --stage --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
-// CHECK: affine.for %{{.*}} = 0 to 2 {
-// CHECK-NEXT: %[[T:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<32x32xf32
-// CHECK: affine.for %{{.*}} = 0 to 31 {
-// CHECK: {polystage.name = "h.window"} : memref<32x16xbf16
+// CHECK: %[[T:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<32x64xf32, {{.*}}, #npu.psum>
+// CHECK: affine.for %{{.*}} = 0 to 15 {
+// CHECK-NEXT: {polystage.name = "h.window"} : memref<32x32xbf16
 // CHECK: affine.load %[[T]]
 // CHECK: kind = "contraction"
 // CHECK: affine.load %[[T]]
