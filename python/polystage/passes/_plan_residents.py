@@ -51,14 +51,18 @@ def _during(state: State, program: Program) -> frozenset[ir.Value]:
 
 def _resident(program: Program, value: ir.Value, first: int, loaded: bool, last: int) -> Resident:
     """An array's interval on chip, with the parts that move: what was written and will be read."""
-    array, steps = program.arrays[value], program.steps
+    array = program.arrays[value]
+    before, during, behind = (
+        [program.steps[k] for k in array.touched if k in span]
+        for span in (range(first), range(first, last + 1), range(last + 1, len(program.steps)))
+    )
     given = array.kind not in ("intermediate", "output")
     load = store = None
     if loaded:
-        before = whole(value) if given else hull(written(steps[:first], value))
-        load = common(before, hull([*read(steps[first:], value), *written(steps[first : last + 1], value)]))
-        load = common(before, whole(value)) if array.is_result else load
+        there = whole(value) if given else hull(written(before, value))
+        load = common(there, hull([*read([*during, *behind], value), *written(during, value)]))
+        load = common(there, whole(value)) if array.is_result else load
     if any(first <= at <= last for at in array.writes):
-        after = whole(value) if array.is_result else hull(read(steps[last + 1 :], value))
-        store = common(hull(written(steps[: last + 1], value)), after)
+        after = whole(value) if array.is_result else hull(read(behind, value))
+        store = common(hull(written([*before, *during], value)), after)
     return Resident(value, array.layout, array.lane_bytes, first, last, load, store)
