@@ -179,10 +179,17 @@ class GroupSearch:
 
 
 def least_tile(step: Step, loop: int, machine: Machine) -> int:
-    """The smallest tile of a loop that fills the lanes, in not more steps than are worth counting."""
+    """The smallest tile of a loop that fills the lanes, in not more steps than are worth counting.
+
+    Steps start where instructions may, unless a loop over lanes is too short for that.
+    """
     extent = step.nest.extents[loop]
-    over_lanes = loop in (step.implementation.lane, step.implementation.rows)
-    return min(machine.lanes, ceil(extent / 2)) if over_lanes else max(1, extent // MAX_STEPS)
+    if loop not in (step.implementation.lane, step.implementation.rows):
+        return max(1, extent // MAX_STEPS)
+    half = ceil(extent / 2)
+    multiple = machine.start_multiple(min(machine.lanes, half))
+    aligned = ceil(half / multiple) * multiple
+    return min(machine.lanes, aligned if aligned < extent else half)
 
 
 def larger_tiles(step: Step, loop: int, machine: Machine) -> Iterator[int]:

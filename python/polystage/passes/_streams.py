@@ -11,11 +11,13 @@ moves no more bytes than a window would, and takes less room.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from torch_mlir import ir
 
 from polystage.analysis.intervals import matrix
-from polystage.analysis.layouts import Layout
+from polystage.analysis.layouts import Layout, lane_chunk
 from polystage.analysis.nests import signature
+from polystage.analysis.swept_nests import Reference
 from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.machine import Machine
 from polystage.passes._groups import Candidate, Live, Outline
@@ -60,7 +62,8 @@ class Streams:
         What is ``windowed`` is not streamed. Windows of ``sums`` are in PSUM.
         """
         outline = group.outline
-        needs, streamed = list(self.needs[outline.first : outline.last + 1]), set[ir.Value]()
+        count = outline.last + 1 - outline.first
+        needs, streamed = [self.need(group, number, sums) for number in range(count)], set[ir.Value]()
         alone = {
             number: [live for live in lives if live.array not in sums]
             for number, lives in self.alone(group).items()
@@ -93,6 +96,30 @@ class Streams:
                 streamed.add(live.array)
         lives = tuple(replace(live, bytes_per_lane=0) if live.array in streamed else live for live in outline.lives)
         return replace(outline, lives=lives, needs=tuple(needs), streamed=frozenset(streamed))
+
+    def need(self, group: Candidate, number: int, sums: Collection[ir.Value]) -> int:
+        """Bytes per lane of the smallest tile of a nest; what lies where its lanes cannot start comes by tiles."""
+        k, references = group.outline.first + number, group.sweep.group.nests[number].references
+        moved = {reference.array for reference in references if not self.starts_on_lanes(group, number, reference)}
+        if not moved:
+            return self.needs[k]
+        placed = {array: held.layout for array, held in group.windows.items() if array not in moved}
+        return max(self.needs[k], self.least(k, placed, sums))
+
+    def starts_on_lanes(self, group: Candidate, number: int, reference: Reference) -> bool:
+        """Whether boxes of an array start where instructions may, in its window and in the array on chip as a whole."""
+        held = group.windows.get(reference.array)
+        if held is None:
+            return self.on_lanes(group, number)
+        dim = held.layout.dim
+        if dim is None:
+            return True
+        low, high = map(matrix, group.sweep.boxes[number].footprint(reference).dim(dim, by_steps=True))
+        low, high, base = np.broadcast_arrays(low, high, matrix(held.window.dims[dim].low))
+        there = low < high
+        lanes = min(held.layout.block, int((high - low).max()))
+        offset = int(np.gcd.reduce([*low[there], *(low - base)[there]]))
+        return lane_chunk(offset, lanes, self.machine) is not None
 
     def alone(self, group: Candidate) -> dict[int, list[Live]]:
         """Windows that only one nest uses, which reads or writes the array, by the number of the nest."""
