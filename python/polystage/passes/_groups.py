@@ -8,8 +8,10 @@ from torch_mlir import ir
 
 from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.index_boxes import Box, common, hull
+from polystage.analysis.intervals import matrix
 from polystage.analysis.layouts import Layout
 from polystage.analysis.sweeps import Memory, Sweep, sweep
+from polystage.analysis.swept_nests import Box as SweptBox
 from polystage.analysis.swept_nests import swept_nest
 from polystage.analysis.values import argument_text, array_name, producer
 from polystage.dialects.npu import element_bytes
@@ -61,7 +63,8 @@ class Outline:
     ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there.
     Arrays that are ``streamed`` have no window: tiles of a nest bring them. ``needs`` are the bytes per lane that the
     tiles of each nest take at least, so that what is streamed moves once. ``shares`` are what of windows is in PSUM.
-    ``sink`` and ``once`` are those of its frame.
+    ``sink`` and ``once`` are those of its frame. Boxes of arrays that are ``windowed`` start at lanes where no
+    instruction can: there are windows for them, even where there is room for all of the array.
     """
 
     first: int
@@ -75,6 +78,7 @@ class Outline:
     shares: Mapping[ir.Value, Share] = field(default_factory=dict[ir.Value, Share])
     sink: int = 0
     once: frozenset[int] = frozenset()
+    windowed: frozenset[ir.Value] = frozenset()
 
     @property
     def frame(self) -> Frame:
@@ -95,10 +99,10 @@ class Outline:
         )
         moved, stored = ({arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored))
         shares = {arrays[array]: share for array, share in self.shares.items()}
-        streamed = frozenset(arrays[array] for array in self.streamed)
+        streamed, windowed = (frozenset(arrays[array] for array in part) for part in (self.streamed, self.windowed))
         return replace(
             self, first=first, last=self.last + shift, lives=lives, moved=moved, stored=stored, streamed=streamed,
-            shares=shares, sink=self.sink + shift,
+            shares=shares, sink=self.sink + shift, windowed=windowed,
         )  # fmt: skip
 
 
@@ -196,6 +200,9 @@ def candidate(
     swept = sweep(group, tiles, memory, frame.once)
     if isinstance(swept, Refused):
         return swept
+    windowed = frozenset(_windowed(arrays, swept, first, last))
+    if not windowed.isdisjoint(in_place):
+        return Refused(0, "starts at lanes where no instruction can on an array in its place")
     windows: dict[ir.Value, Held] = {}
     lives, moved, stored = list[Live](), dict[ir.Value, int](), dict[ir.Value, int]()
     for array, window in swept.windows.items():
@@ -217,9 +224,28 @@ def candidate(
         lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / alignment) * alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first)))
-    return Candidate(
-        Outline(first, last, swept.tiles, tuple(lives), moved, stored, sink=frame.sink, once=frame.once), swept, windows
-    )
+    outline = Outline(first, last, swept.tiles, tuple(lives), moved, stored, sink=frame.sink, once=frame.once)
+    return Candidate(replace(outline, windowed=windowed), swept, windows)
+
+
+def _windowed(arrays: Arrays, swept: Sweep, first: int, last: int) -> Iterator[ir.Value]:
+    """Arrays across the lanes whose boxes start at lanes where no instruction of their nests can."""
+    for number, step in enumerate(arrays.steps[first : last + 1]):
+        if not on_lanes(step, swept.boxes[number], arrays.machine):
+            for reference in swept.group.nests[number].references:
+                if arrays.lie(reference.array, first, last)[1].dim is not None:
+                    yield reference.array
+
+
+def on_lanes(step: Step, box: SweptBox, machine: Machine) -> bool:
+    """Whether the boxes of a nest start where its instructions may, also on arrays that have no window."""
+    for loop in (step.implementation.lane, step.implementation.rows):
+        if loop is not None:
+            low, high = map(matrix, box.loops[loop])
+            multiple = machine.start_multiple(min(machine.lanes, int((high - low).max())))
+            if (low % multiple).any():
+                return False
+    return True
 
 
 def _life(swept: Sweep, each: Held, array: ir.Value, first: int) -> tuple[int, int]:

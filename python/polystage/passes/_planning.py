@@ -210,7 +210,7 @@ class Planner:
         span = range(first, last + 1)
         lives = {live.array: live for live in group.lives}
         on_chip = state.on_chip - evicted
-        if not self.program.solid_windows(group, on_chip):
+        if not self.program.solid_windows(group, on_chip) or not group.windowed.isdisjoint(on_chip):
             return None
         need = {
             k: least
@@ -230,7 +230,7 @@ class Planner:
         later = [v for v in lives if self.freedom.whole and self.arrays[v].used_after(last) is not None]
         for value in self.by_next_use(later, last):
             array, live = self.arrays[value], lives[value]
-            if value in kept or array.fixed or not self.program.solid(value, first):
+            if value in kept | group.windowed or array.fixed or not self.program.solid(value, first):
                 continue
             window = live.bytes_per_lane
             fits = all(

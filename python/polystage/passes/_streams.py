@@ -20,7 +20,7 @@ from polystage.analysis.nests import signature
 from polystage.analysis.swept_nests import Reference
 from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.machine import Machine
-from polystage.passes._groups import Candidate, Live, Outline
+from polystage.passes._groups import Candidate, Live, Outline, on_lanes
 from polystage.passes._schedule import Step
 from polystage.passes._tile_sizes import Choice, moved_bytes, orders, smallest
 
@@ -107,18 +107,16 @@ class Streams:
         return max(self.needs[k], self.least(k, placed, sums))
 
     def starts_on_lanes(self, group: Candidate, number: int, reference: Reference) -> bool:
-        """Whether boxes of an array start where instructions may, in its window and in the array on chip as a whole."""
+        """Whether boxes of an array start where instructions may in its window."""
         held = group.windows.get(reference.array)
-        if held is None:
-            return self.on_lanes(group, number)
-        dim = held.layout.dim
-        if dim is None:
+        dim = None if held is None else held.layout.dim
+        if held is None or dim is None:
             return True
         low, high = map(matrix, group.sweep.boxes[number].footprint(reference).dim(dim, by_steps=True))
         low, high, base = np.broadcast_arrays(low, high, matrix(held.window.dims[dim].low))
         there = low < high
         lanes = min(held.layout.block, int((high - low).max()))
-        offset = int(np.gcd.reduce([*low[there], *(low - base)[there]]))
+        offset = int(np.gcd.reduce((low - base)[there]))
         return lane_chunk(offset, lanes, self.machine) is not None
 
     def alone(self, group: Candidate) -> dict[int, list[Live]]:
@@ -153,14 +151,7 @@ class Streams:
 
     def on_lanes(self, group: Candidate, number: int) -> bool:
         """Whether the boxes of a nest start where its instructions may, also on arrays that have no window."""
-        chosen, box = self.steps[group.outline.first + number].implementation, group.sweep.boxes[number]
-        for loop in (chosen.lane, chosen.rows):
-            if loop is not None:
-                low, high = map(matrix, box.loops[loop])
-                step = self.machine.start_multiple(min(self.machine.lanes, int((high - low).max())))
-                if (low % step).any():
-                    return False
-        return True
+        return on_lanes(self.steps[group.outline.first + number], group.sweep.boxes[number], self.machine)
 
     def tiles_of(self, group: Candidate, number: int, arrays: Sequence[ir.Value], sums: Collection[ir.Value]) -> _Tiles:
         """Tiles with which a nest of a group streams arrays."""
