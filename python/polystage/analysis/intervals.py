@@ -128,6 +128,12 @@ def extent(interval: Interval) -> Matrix:
     return np.maximum(matrix(interval.high) - matrix(interval.low), 0)
 
 
+def grain(interval: Interval, base: Bound) -> int:
+    """What divides the distance of its beginning from ``base`` at every position where there is something; 0: none."""
+    low, high, start = np.broadcast_arrays(matrix(interval.low), matrix(interval.high), matrix(base))
+    return int(np.gcd.reduce((low - start)[low < high]))
+
+
 def hull(intervals: Iterable[Interval]) -> Interval:
     """The hull of one interval or more at each position."""
     rest = iter(intervals)

@@ -11,10 +11,9 @@ moves no more bytes than a window would, and takes less room.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from torch_mlir import ir
 
-from polystage.analysis.intervals import matrix
+from polystage.analysis.intervals import extent, grain
 from polystage.analysis.layouts import Layout, lane_chunk
 from polystage.analysis.nests import signature
 from polystage.analysis.swept_nests import Reference
@@ -112,12 +111,9 @@ class Streams:
         dim = None if held is None else held.layout.dim
         if held is None or dim is None:
             return True
-        low, high = map(matrix, group.sweep.boxes[number].footprint(reference).dim(dim, by_steps=True))
-        low, high, base = np.broadcast_arrays(low, high, matrix(held.window.dims[dim].low))
-        there = low < high
-        lanes = min(held.layout.block, int((high - low).max()))
-        offset = int(np.gcd.reduce((low - base)[there]))
-        return lane_chunk(offset, lanes, self.machine) is not None
+        used = group.sweep.boxes[number].footprint(reference).dim(dim, by_steps=True)
+        lanes = min(held.layout.block, int(extent(used).max()))
+        return lane_chunk(grain(used, held.window.dims[dim].low), lanes, self.machine) is not None
 
     def alone(self, group: Candidate) -> dict[int, list[Live]]:
         """Windows that only one nest uses, which reads or writes the array, by the number of the nest."""
