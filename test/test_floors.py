@@ -152,3 +152,15 @@ def test_the_reader_of_imports_reads(tmp_path: Path):
     )
     found = [(item.module, item.lazy) for item in imports_of(file, "poly")]
     assert found == [("numpy", False), ("typing.TYPE_CHECKING", False), ("polystage.passes.stage", True)]
+
+
+def test_parts_of_passes_import_no_pass():
+    """``passes/x.py`` are passes; ``passes/folder/`` are parts of them, ``passes/nests/`` under all the others."""
+    folders = {folder.name for folder in (PACKAGE / "passes").iterdir() if folder.is_dir()}
+    wrong: list[str] = []
+    for item in IMPORTS:
+        folder, parts = item.file.parent.name, item.module.split(".")
+        if folder in folders and item.file.parents[1].name == "passes" and parts[:2] == ["polystage", "passes"]:
+            allowed = {"nests"} if folder == "nests" else folders
+            wrong += [str(item)] if parts[2] not in allowed else []
+    assert wrong == []

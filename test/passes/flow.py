@@ -17,7 +17,7 @@ from polystage.analysis.nests import main_function, top_nests
 from polystage.analysis.traffic import predict
 from polystage.interp import affine, npu
 from polystage.interp.counts import Counter
-from polystage.passes._banks_candidates import candidates
+from polystage.passes.banks.candidates import candidates
 from polystage.pipeline import PassFailure, Registry, run_pipeline
 
 Array = np.ndarray[Any, Any]

@@ -4,7 +4,7 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from polystage.passes._banks_problem import (
+from polystage.passes.banks.problem import (
     ANY,
     IN_DRAM,
     REPLICATED,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from random_banks import optimum, problems
 
-from polystage.passes._banks_baselines import BASELINES
-from polystage.passes._banks_descent import descend
-from polystage.passes._banks_problem import (
+from polystage.passes.banks.baselines import BASELINES
+from polystage.passes.banks.descent import descend
+from polystage.passes.banks.problem import (
     ANY,
     IN_DRAM,
     Array,
@@ -18,7 +18,7 @@ from polystage.passes._banks_problem import (
     Region,
     summary,
 )
-from polystage.passes._banks_solve import solve
+from polystage.passes.banks.solve import solve
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

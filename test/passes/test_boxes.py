@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch_mlir import ir
 
 from polystage.analysis.nests import Linear, NotLinearError
-from polystage.passes._boxes import Piece, evaluate_expr, refine, whole_box
+from polystage.passes.nests.boxes import Piece, evaluate_expr, refine, whole_box
 
 LEAVES = st.sampled_from(["d0", "d1", "d2", "d0 * 3", "d1 * -2", "d2 * 7", "5", "-4"])
 

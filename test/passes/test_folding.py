@@ -10,8 +10,8 @@ from polystage.analysis.implementation import Implementation
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import main_function, top_nests
 from polystage.machine import load
-from polystage.passes._folding import Folds, wait_of
-from polystage.passes._schedule import Step, uses_of
+from polystage.passes.staging.folding import Folds, wait_of
+from polystage.passes.staging.schedule import Step, uses_of
 from polystage.pipeline import run_pipeline
 
 MACHINE = load("edge")

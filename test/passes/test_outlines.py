@@ -12,12 +12,12 @@ from polystage.analysis.implementation import Implementation
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import main_function, top_nests
 from polystage.analysis.values import array_name
-from polystage.passes._outlines import Outlines, Way
-from polystage.passes._patterns import Patterns
-from polystage.passes._program import Program
-from polystage.passes._schedule import Step
-from polystage.passes._streams import Streams
-from polystage.passes._sums import Sums
+from polystage.passes.staging.outlines import Outlines, Way
+from polystage.passes.staging.patterns import Patterns
+from polystage.passes.staging.program import Program
+from polystage.passes.staging.schedule import Step
+from polystage.passes.staging.streams import Streams
+from polystage.passes.staging.sums import Sums
 
 ROWS = 64
 LAYERS = 5

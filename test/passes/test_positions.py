@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polystage.passes._positions import Action, Compute, Place, Run, Shape, compress, joined, place_of
+from polystage.passes.staging.positions import Action, Compute, Place, Run, Shape, compress, joined, place_of
 
 
 def step(number: int, start: int) -> Place[Shape]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from polystage.passes import _pieces
-from polystage.passes import _quasi as q
-from polystage.passes._quasi import Quasi
+from polystage.passes.nests import pieces
+from polystage.passes.nests import quasi as q
+from polystage.passes.nests.quasi import Quasi
 
 DIVISORS = (2, 3, 4, 6, 8, 12)
 EXTENTS = st.lists(st.integers(1, 12), min_size=3, max_size=3)
@@ -93,13 +93,13 @@ def test_bounds_and_divisibility_decide(tree: Any, extents: list[int], wanted: Q
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=30))
 def test_pieces_are_the_table(values: list[int]):
-    pieces = _pieces.fit(values)
-    if pieces is None:
-        assert len(values) > _pieces.MOST_PIECES
+    found = pieces.fit(values)
+    if found is None:
+        assert len(values) > pieces.MOST_PIECES
         return
-    assert [piece.start for piece in pieces] == [0, *(piece.stop for piece in pieces[:-1])]
-    assert pieces[-1].stop == len(values)
-    for piece in pieces:
+    assert [piece.start for piece in found] == [0, *(piece.stop for piece in found[:-1])]
+    assert found[-1].stop == len(values)
+    for piece in found:
         for i in range(piece.start, piece.stop):
             assert (piece.slope * i + piece.offset) // piece.divisor == values[i]
 
@@ -115,6 +115,6 @@ def test_pieces_are_the_table(values: list[int]):
     ],
 )
 def test_tables_of_the_field_take_few_pieces(values: list[int], count: int):
-    pieces = _pieces.fit(values)
-    assert pieces is not None
-    assert len(pieces) == count
+    found = pieces.fit(values)
+    assert found is not None
+    assert len(found) == count

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch_mlir import ir
 
 from polystage.analysis.layouts import Layout
-from polystage.passes._slices import Slice, pieces
+from polystage.passes.staging.slices import Slice, pieces
 
 EXTENT = 12
 SHAPE = (3, EXTENT)

@@ -5,7 +5,7 @@ from flow import REGISTRY, assert_same, interpret, parse
 from test_stage_holes import CORNER, numbers
 
 from polystage.alloc import Infeasible
-from polystage.passes._plan_emission import PlanWriter, Unit
+from polystage.passes.staging.plan_emission import PlanWriter, Unit
 from polystage.pipeline import run_pipeline
 
 NOTHING = Infeasible(1, 0, 0, (), None, (), irreducible=False)

@@ -12,8 +12,8 @@ from torch_mlir import ir
 
 from polystage.analysis.banks import Banks
 from polystage.errors import UserError
-from polystage.passes._banks_problem import ONE_LANE, REPLICATED
-from polystage.passes._banks_strategy import Pins, read_pins
+from polystage.passes.banks.problem import ONE_LANE, REPLICATED
+from polystage.passes.banks.strategy import Pins, read_pins
 from polystage.pipeline import PassFailure, Registry, run_pipeline
 from polystage.report.banks import show, strategy_file
 

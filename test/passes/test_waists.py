@@ -4,8 +4,8 @@ from torch_mlir import ir
 
 from polystage import dialects
 from polystage.analysis.layouts import Layout
-from polystage.passes._plan import Array
-from polystage.passes._waists import waists
+from polystage.passes.staging.plan import Array
+from polystage.passes.staging.waists import waists
 
 
 def array(size: int, writes: tuple[int, ...], reads: tuple[int, ...], kind: str = "intermediate") -> Array:

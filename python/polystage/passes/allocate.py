@@ -11,7 +11,7 @@ from polystage.analysis.nests import main_function
 from polystage.analysis.values import array_name, array_problem
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
-from polystage.passes._dma_proof import prove
+from polystage.passes.pipelining.dma_proof import prove
 from polystage.pipeline import Pass, PassContext
 
 _QUIET = Solver(blame=False)  # finds what the other one finds

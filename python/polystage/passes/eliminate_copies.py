@@ -7,14 +7,13 @@ from math import prod
 from torch_mlir import ir
 
 from polystage.dialects import npu
+from polystage.passes.copies.certificates import certify
+from polystage.passes.copies.content import copied
+from polystage.passes.copies.policy import Eliminator
+from polystage.passes.copies.program import ORIGIN, Nest, Program, read_program, write_program
+from polystage.passes.nests.body import Load
+from polystage.passes.nests.ir import reported
 from polystage.pipeline import Pass, PassContext, option
-
-from ._body import Load
-from ._copies_certificates import certify
-from ._copies_content import copied
-from ._copies_policy import Eliminator
-from ._copies_program import ORIGIN, Nest, Program, read_program, write_program
-from ._ir import reported
 
 KEPT = "polystage.kept"
 PAST = {

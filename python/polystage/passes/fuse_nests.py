@@ -7,15 +7,14 @@ from torch_mlir import ir
 
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
+from polystage.passes.copies.program import Nest, Program, read_program, write_program
+from polystage.passes.copies.region import size
+from polystage.passes.fusion.capacity import Demands
+from polystage.passes.fusion.legality import Fusion, fusion
+from polystage.passes.fusion.merge import merged, operations
+from polystage.passes.fusion.policy import suits
+from polystage.passes.nests.ir import reported
 from polystage.pipeline import Pass, PassContext, option
-
-from ._copies_program import Nest, Program, read_program, write_program
-from ._copies_region import size
-from ._fusion_capacity import Demands
-from ._fusion_legality import Fusion, fusion
-from ._fusion_merge import merged, operations
-from ._fusion_policy import suits
-from ._ir import reported
 
 TARGET = "polystage.target"
 

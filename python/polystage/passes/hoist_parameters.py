@@ -9,9 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.nests import main_function
 from polystage.analysis.values import array_name
 from polystage.dialects.npu import element_bytes
-from polystage.pipeline import Pass, PassContext, option
-
-from ._load_function import (
+from polystage.passes.nests.load_function import (
     LOAD,
     STATIC,
     Argument,
@@ -23,6 +21,7 @@ from ._load_function import (
     text_of,
     with_arguments,
 )
+from polystage.pipeline import Pass, PassContext, option
 
 
 @dataclass(frozen=True)

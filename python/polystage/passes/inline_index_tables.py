@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.nests import main_function
+from polystage.passes.nests import fold
+from polystage.passes.nests.body import Body, Index, Load, Store, loads_of
+from polystage.passes.nests.evaluate import cone_of
+from polystage.passes.nests.io import Reader, Writer
+from polystage.passes.nests.ir import nest_of, reported, splat_globals, walk
+from polystage.passes.nests.quasi import ZERO, Quasi
+from polystage.passes.nests.tree import STORES, statements_of
 from polystage.pipeline import Pass, PassContext
-
-from . import _fold
-from ._body import Body, Index, Load, Store, loads_of
-from ._evaluate import cone_of
-from ._ir import nest_of, reported, splat_globals, walk
-from ._nest_io import Reader, Writer
-from ._nest_tree import STORES, statements_of
-from ._quasi import ZERO, Quasi
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def _without_loads(body: Body, table: Body, ctx: PassContext) -> Body:
             numbers.append(_computed(new, node, table))
             ctx.statistic("loads")
         else:
-            numbers.append(_fold.replay(new, node, numbers, ivs, location))
+            numbers.append(fold.replay(new, node, numbers, ivs, location))
     old = body.result()
     indices = tuple(new.index(numbers[i]) if isinstance(i, int) else i for i in old.indices)
     new.store = Store(old.array, indices, numbers[old.value], old.location)
@@ -167,5 +166,5 @@ def _computed(body: Body, load: Load, table: Body) -> int:
             values[depth] = at
     numbers = list[int]()
     for node, location in zip(table.nodes, table.locations, strict=True):
-        numbers.append(_fold.replay(body, node, numbers, values, location))
+        numbers.append(fold.replay(body, node, numbers, values, location))
     return numbers[table.result().value]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.ir import NotSupportedError, defining_op, reported, walk
+from polystage.passes.nests.linalg import filled
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import NotSupportedError, defining_op, reported, walk
-from ._linalg import filled
 
 
 @dataclass(frozen=True)

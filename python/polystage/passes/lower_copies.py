@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.ir import walk
+from polystage.passes.nests.linalg import generic, parallel
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import walk
-from ._linalg import generic, parallel
 
 
 @dataclass(frozen=True)

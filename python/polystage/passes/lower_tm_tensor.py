@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.dialects import affine
+from polystage.passes.nests.ir import NotSupportedError, reported, walk
+from polystage.passes.nests.linalg import clone_slice, needed_arguments
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import NotSupportedError, reported, walk
-from ._linalg import clone_slice, needed_arguments
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from polystage.analysis.tiling import selection_of
 from polystage.analysis.values import check_arguments
 from polystage.dialects import npu
 from polystage.machine import Machine, of_module
-from polystage.passes._composition import Physical
-from polystage.passes._contraction import Accumulators, copy_to_result, write_contraction
-from polystage.passes._emission import (
+from polystage.passes.allocate import limits_of, packs
+from polystage.passes.lowering.composition import Physical
+from polystage.passes.lowering.contraction import Accumulators, copy_to_result, write_contraction
+from polystage.passes.lowering.emission import (
     Emitter,
     Part,
     Turns,
@@ -27,14 +28,13 @@ from polystage.passes._emission import (
     foreign_operations,
     most_elements,
 )
-from polystage.passes._epilogues import Finished, Paired, epilogue_on, finished_in
-from polystage.passes._layouts import physical_arrays, physical_nests
-from polystage.passes._load_function import erase_unused
-from polystage.passes._on_chip_moves import write_on_chip
-from polystage.passes._physical_arguments import physical_arguments, physical_results
-from polystage.passes._reduction import write_reduction
-from polystage.passes._staging import KIND
-from polystage.passes.allocate import limits_of, packs
+from polystage.passes.lowering.epilogues import Finished, Paired, epilogue_on, finished_in
+from polystage.passes.lowering.layouts import physical_arrays, physical_nests
+from polystage.passes.lowering.on_chip_moves import write_on_chip
+from polystage.passes.lowering.physical_arguments import physical_arguments, physical_results
+from polystage.passes.lowering.reduction import write_reduction
+from polystage.passes.nests.load_function import erase_unused
+from polystage.passes.staging.tiled_nests import KIND
 from polystage.pipeline import Pass, PassContext, option
 
 

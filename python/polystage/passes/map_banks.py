@@ -12,14 +12,14 @@ from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.values import array_name, check_arguments, producer
 from polystage.errors import UserError
 from polystage.machine import Machine, of_module
-from polystage.passes._banks_baselines import BASELINES, favourites
-from polystage.passes._banks_candidates import choose
-from polystage.passes._banks_explain import decisions
-from polystage.passes._banks_graph import Graph, UnmetPinError, build, nest_names
-from polystage.passes._banks_problem import summary
-from polystage.passes._banks_solve import Solution, solve
-from polystage.passes._banks_strategy import Pins, read_pins
-from polystage.passes._banks_write import write_implementations, write_layouts
+from polystage.passes.banks.baselines import BASELINES, favourites
+from polystage.passes.banks.candidates import choose
+from polystage.passes.banks.explain import decisions
+from polystage.passes.banks.graph import Graph, UnmetPinError, build, nest_names
+from polystage.passes.banks.problem import summary
+from polystage.passes.banks.solve import Solution, solve
+from polystage.passes.banks.strategy import Pins, read_pins
+from polystage.passes.banks.write import write_implementations, write_layouts
 from polystage.pipeline import Pass, PassContext, option
 
 

@@ -11,7 +11,7 @@ from polystage.analysis.nests import Access, Gather, Index, Linear, Nest, main_f
 from polystage.analysis.reductions import sequential
 from polystage.dialects import affine
 from polystage.machine import Machine, of_module
-from polystage.passes._array_uses import accesses_of_allocs
+from polystage.passes.nests.array_uses import accesses_of_allocs
 from polystage.pipeline import Pass, PassContext
 
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.nests import main_function
+from polystage.passes.nests.ir import defining_op, reported, walk
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import defining_op, reported, walk
 
 RESULT = "bufferize.result"
 

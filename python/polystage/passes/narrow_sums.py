@@ -9,7 +9,7 @@ from torch_mlir import ir
 from polystage.analysis.nests import Access, Nest, main_function
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
-from polystage.passes._array_uses import accesses_of_allocs
+from polystage.passes.nests.array_uses import accesses_of_allocs
 from polystage.pipeline import Pass, PassContext
 
 Accesses = Sequence[tuple[Nest, Access]]

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.ir import NotSupportedError, functions, reported, walk
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import NotSupportedError, functions, reported, walk
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 IDENTITIES = frozenset(("arith.maxsi", "arith.minsi", "arith.maxui", "arith.minui"))

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.nests import main_function
+from polystage.passes.nests.conditions import without_predicate
+from polystage.passes.nests.distribute import Part, check_distributable
+from polystage.passes.nests.io import Reader, Writer
+from polystage.passes.nests.ir import NotSupportedError, reported, splat_globals, walk
+from polystage.passes.nests.tree import STORES, is_scalar, statements_of
+from polystage.passes.nests.views import VIEWS, base_of
 from polystage.pipeline import Pass, PassContext
-
-from ._conditions import without_predicate
-from ._distribute import Part, check_distributable
-from ._ir import NotSupportedError, reported, splat_globals, walk
-from ._nest_io import Reader, Writer
-from ._nest_tree import STORES, is_scalar, statements_of
-from ._views import VIEWS, base_of
 
 BETWEEN_NESTS = frozenset(("memref.alloc", "memref.get_global", "arith.constant", "affine.for", "func.return"))
 """What stays in the function's own block."""

@@ -25,9 +25,7 @@ from polystage.analysis.values import check_arguments
 from polystage.dialects import affine
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine, of_module
-from polystage.pipeline import Pass, PassContext, option
-
-from ._load_function import (
+from polystage.passes.nests.load_function import (
     STATIC,
     Argument,
     described,
@@ -39,6 +37,7 @@ from ._load_function import (
     with_arguments,
     with_results,
 )
+from polystage.pipeline import Pass, PassContext, option
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from polystage.analysis.nests import Linear, Nest, main_function
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.machine import Machine, of_module
-from polystage.pipeline import Pass, PassContext, option
-
-from ._array_uses import readable_nests
-from ._load_function import (
+from polystage.passes.banks.taps import Packing, Source, source_of, taps_of
+from polystage.passes.nests.array_uses import readable_nests
+from polystage.passes.nests.load_function import (
     Argument,
     described,
     entries_of,
@@ -23,7 +22,7 @@ from ._load_function import (
     with_arguments,
     with_results,
 )
-from ._taps import Packing, Source, source_of, taps_of
+from polystage.pipeline import Pass, PassContext, option
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from torch_mlir import ir
 
 from polystage.analysis.nests import main_function
 from polystage.machine import of_module
-from polystage.passes._dma_proof import prove
-from polystage.passes._pipeline_accesses import Reader
-from polystage.passes._pipeline_blocks import read_block
-from polystage.passes._pipeline_loops import LoopPlan, plan_loops
-from polystage.passes._pipeline_rewrite import rewrite
-from polystage.passes._pipeline_schedule import Bounds, schedule, write
 from polystage.passes.allocate import limits_of, packs
+from polystage.passes.pipelining.accesses import Reader
+from polystage.passes.pipelining.blocks import read_block
+from polystage.passes.pipelining.dma_proof import prove
+from polystage.passes.pipelining.loops import LoopPlan, plan_loops
+from polystage.passes.pipelining.rewrite import rewrite
+from polystage.passes.pipelining.schedule import Bounds, schedule, write
 from polystage.pipeline import Pass, PassContext, option
 
 _TRIES = ((1.0, 4), (15 / 16, 4), (1.0, 0), (3 / 4, 0), (0.0, 0))

@@ -19,7 +19,7 @@ from polystage.analysis.nests import (
 from polystage.analysis.reductions import COMBINING
 from polystage.analysis.values import array_name
 from polystage.dialects import affine
-from polystage.passes._boxes import MAX_PIECES, Piece, TooManyPiecesError, evaluate_expr, refine, whole_box
+from polystage.passes.nests.boxes import MAX_PIECES, Piece, TooManyPiecesError, evaluate_expr, refine, whole_box
 from polystage.pipeline import Pass, PassContext
 
 _LOADS = ("affine.load", "memref.load")

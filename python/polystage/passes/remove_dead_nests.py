@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.ir import functions, nest_of, walk
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import functions, nest_of, walk
 
 STORES = {"affine.store": 1, "memref.store": 1}
 

@@ -15,10 +15,9 @@ from polystage.analysis.nests import (
 )
 from polystage.analysis.values import producer
 from polystage.dialects import affine
-from polystage.passes._seams import seam_of
+from polystage.passes.nests.array_uses import readable_nests
+from polystage.passes.nests.seams import seam_of
 from polystage.pipeline import Pass, PassContext
-
-from ._array_uses import readable_nests
 
 
 @dataclass(frozen=True)

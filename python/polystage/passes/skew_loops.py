@@ -8,9 +8,9 @@ from torch_mlir import ir
 from polystage.analysis.nests import main_function
 from polystage.dialects import npu
 from polystage.machine import of_module
-from polystage.passes._iterations import Place, Values
-from polystage.passes._pipeline_accesses import Reader, Touched, counts_of, shifted, walk
-from polystage.passes._pipeline_blocks import Block, read_block
+from polystage.passes.pipelining.accesses import Reader, Touched, counts_of, shifted, walk
+from polystage.passes.pipelining.blocks import Block, read_block
+from polystage.passes.pipelining.iterations import Place, Values
 from polystage.pipeline import Pass, PassContext, option
 
 

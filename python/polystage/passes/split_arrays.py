@@ -8,8 +8,8 @@ from torch_mlir import ir
 from polystage.analysis.nests import Access, Nest, main_function
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
-from polystage.passes._array_uses import accesses_of_allocs
-from polystage.passes._relayouts import innermost
+from polystage.passes.nests.array_uses import accesses_of_allocs
+from polystage.passes.nests.relayouts import innermost
 from polystage.pipeline import Pass, PassContext
 
 Span = tuple[int, int]

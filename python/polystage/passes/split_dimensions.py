@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.nests import Access, Linear, Nest, main_function
-from polystage.passes._array_uses import accesses_of_allocs
+from polystage.passes.nests.array_uses import accesses_of_allocs
 from polystage.pipeline import Pass, PassContext
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.nests import main_function
+from polystage.passes.nests.body import Body, loads_of
+from polystage.passes.nests.evaluate import Tables
+from polystage.passes.nests.io import Reader, Writer
+from polystage.passes.nests.ir import reported, splat_globals, tables_of
+from polystage.passes.nests.pieces import Piecewise, piecewise, split
+from polystage.passes.nests.tree import statements_of
 from polystage.pipeline import Pass, PassContext
-
-from ._body import Body, loads_of
-from ._evaluate import Tables
-from ._ir import reported, splat_globals, tables_of
-from ._nest_io import Reader, Writer
-from ._nest_tree import statements_of
-from ._pieces import Piecewise, piecewise, split
 
 
 @dataclass(frozen=True)

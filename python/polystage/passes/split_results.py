@@ -5,11 +5,18 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.arg_extremum import index_of_extremum, match_arg_extremum
+from polystage.passes.nests.ir import NotSupportedError, reported, walk
+from polystage.passes.nests.linalg import (
+    clone_slice,
+    generic,
+    is_parallel,
+    maps_of,
+    needed_arguments,
+    segments,
+    yielded,
+)
 from polystage.pipeline import Pass, PassContext
-
-from ._arg_extremum import index_of_extremum, match_arg_extremum
-from ._ir import NotSupportedError, reported, walk
-from ._linalg import clone_slice, generic, is_parallel, maps_of, needed_arguments, segments, yielded
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from polystage.analysis.nests import (
 from polystage.analysis.selection import NotSelectableError
 from polystage.analysis.values import array_name, check_arguments
 from polystage.machine import Machine, of_module
-from polystage.passes._banks_candidates import candidates, takes
-from polystage.passes._folding import Folds, waiting
-from polystage.passes._order import advance_last_uses, cluster_initialisations
-from polystage.passes._plan import Plan, Segment
-from polystage.passes._plan_emission import PlanWriter, Unit
-from polystage.passes._planning import NEAR, Freedom, plan_of
-from polystage.passes._relayouts import drop_relayout, is_relayout
-from polystage.passes._schedule import Step, demand
+from polystage.passes.banks.candidates import candidates, takes
+from polystage.passes.nests.relayouts import drop_relayout, is_relayout
+from polystage.passes.staging.folding import Folds, waiting
+from polystage.passes.staging.order import advance_last_uses, cluster_initialisations
+from polystage.passes.staging.plan import Plan, Segment
+from polystage.passes.staging.plan_emission import PlanWriter, Unit
+from polystage.passes.staging.planning import NEAR, Freedom, plan_of
+from polystage.passes.staging.schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
 
 SHARES = (1.0, 0.9, 0.75)  # of the capacity, for plans that are tried one after the other

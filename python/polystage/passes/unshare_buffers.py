@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.ir import defining_op, functions, walk
+from polystage.passes.nests.linalg import generic, parallel, segments, yielded
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import defining_op, functions, walk
-from ._linalg import generic, parallel, segments, yielded
 
 FRESH = frozenset(("tensor.empty", "linalg.fill", "linalg.broadcast"))
 """Operations that make the initial value of a destination and are cheaper to repeat than to copy."""

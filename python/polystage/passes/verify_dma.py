@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.passes._dma_proof import MAX_OPERATIONS, prove
+from polystage.passes.pipelining.dma_proof import MAX_OPERATIONS, prove
 from polystage.pipeline import Pass, PassContext, option
 
 

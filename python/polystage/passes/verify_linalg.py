@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests.ir import functions, walk
 from polystage.pipeline import Pass, PassContext
-
-from ._ir import functions, walk
 
 SUPPORTED = frozenset(("arith", "math", "linalg", "tensor", "tm_tensor", "bufferization"))
 """Dialects whose operations the following passes know."""

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from polystage.passes.nests import normal_form
 from polystage.pipeline import Pass, PassContext
-
-from . import _normal_form
 
 
 @dataclass(frozen=True)
@@ -37,5 +36,5 @@ class VerifyNormalForm(Pass):
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Check the module; changes nothing."""
-        for where, message in _normal_form.breaches(op):
+        for where, message in normal_form.breaches(op):
             ctx.error(where, message)

@@ -1,0 +1,1 @@
+"""The parts of ``eliminate-copies``: content relations, the moves, the choice among them, certificates."""

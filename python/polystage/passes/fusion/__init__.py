@@ -1,0 +1,1 @@
+"""The parts of ``fuse-nests``: policy, legality, mechanism."""

@@ -1,0 +1,1 @@
+"""What the passes on nests share: reading and writing them, their bodies, their index expressions."""

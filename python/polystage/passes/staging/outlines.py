@@ -1,0 +1,126 @@
+"""What groups take and move, those alike worked out once (shared by the policies of ``stage``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from math import prod
+from operator import add
+
+from torch_mlir import ir
+
+from polystage.analysis.groups import Refused, Tile
+from polystage.analysis.sweeps import Memory
+from polystage.passes.staging.groups import Arrays, Candidate, Frame, Outline, candidate
+from polystage.passes.staging.patterns import Patterns
+from polystage.passes.staging.streams import Streams
+from polystage.passes.staging.sums import Sums, in_psum
+
+Tiles = tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the nests of a group run: with these tiles of the nest that so many others are ``behind``, the sink.
+
+    ``psum``: sums are in PSUM where they can be. ``early``: what reads much in every step and makes little in a sweep
+    runs once for each sweep.
+    """
+
+    tiles: Tiles
+    behind: int = 0
+    psum: bool = False
+    early: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """The outline of the first group of its pattern, the arrays of that group, and the most bytes per lane it takes.
+
+    ``once``: no element is loaded or stored more than once.
+    """
+
+    outline: Outline
+    arrays: Sequence[ir.Value]
+    demand: int
+    once: bool
+
+
+@dataclass
+class Outlines:
+    """Outlines of the groups of one schedule, whatever the capacity.
+
+    Unless ``sliding``, no window keeps what the next step needs again. ``spent`` is the work so far, in nests swept.
+    """
+
+    uses: Arrays
+    patterns: Patterns
+    streams: Streams
+    sums: Sums
+    sliding: bool = True
+    spent: int = 0
+    known: dict[tuple[int, Way], Known | None] = field(default_factory=dict[tuple[int, Way], Known | None])
+    memory: tuple[int, Memory] = field(default_factory=lambda: (-1, Memory()))
+    latest: tuple[tuple[Frame, Tiles] | None, dict[frozenset[int], Candidate | Refused]] = (None, {})
+
+    def outline(self, first: int, last: int, way: Way) -> Outline:
+        """A group that goes in that way."""
+        known = self.find(first, last, way)
+        assert known is not None
+        if known.outline.first == first:
+            return known.outline
+        return known.outline.on(first, dict(zip(known.arrays, self.patterns.arrays_of(first, last), strict=True)))
+
+    def find(self, first: int, last: int, way: Way) -> Known | None:
+        """What is known of a group; None where it repeats something, or does not go or go differently in that way."""
+        key = (self.patterns.of(first, last), way)
+        if key not in self.known:
+            found = self._found(first, last, way)
+            arrays = self.patterns.arrays_of(first, last)
+            self.known[key] = None if found is None else Known(found, arrays, demand(found), self._once(found))
+        return self.known[key]
+
+    def _once(self, found: Outline) -> bool:
+        for array, moved in found.moved.items():
+            size = self.uses.lie(array, found.first, found.last)[0] * prod(ir.MemRefType(array.type).shape)
+            if max(moved - found.stored[array], found.stored[array]) > size:
+                return False
+        return True
+
+    def _found(self, first: int, last: int, way: Way) -> Outline | None:
+        frame = Frame(first, last, last - way.behind)
+        each = self._candidate(frame, way.tiles)
+        if way.early and not isinstance(each, Refused):
+            once = each.sweep.laborious if len(way.tiles) > 1 else frozenset[int]()
+            if not once:
+                return None
+            each = self._candidate(replace(frame, once=once), way.tiles)
+        if isinstance(each, Refused) or each.sweep.repeated:
+            return None
+        if not self.sliding and any(window.kept for window in each.windows.values()):
+            return None
+        shares = self.sums.of(each) if way.psum else {}
+        if way.psum and not shares:
+            return None
+        return in_psum(self.streams.outline(each, sums=shares.keys()), shares)
+
+    def _candidate(self, frame: Frame, tiles: Tiles) -> Candidate | Refused:
+        """The group of a frame; the latest are remembered, as they are asked for in several ways."""
+        own = replace(frame, once=frozenset()), tiles
+        if self.latest[0] != own:
+            self.latest = own, {}
+        found = self.latest[1]
+        if frame.once not in found:
+            self.spent += frame.last - frame.first + 1
+            if self.memory[0] != frame.last:
+                self.memory = frame.last, Memory()  # that of several takes gigabytes where sweeps are long
+            found[frame.once] = candidate(self.uses, frame, tiles, frozenset(), self.memory[1])
+        return found[frame.once]
+
+
+def demand(each: Outline) -> int:
+    """Most bytes per lane that a group takes at one time with everything in windows."""
+    change = [0] * (len(each.needs) + 1)
+    for live in each.lives:
+        change[live.first - each.first] += live.bytes_per_lane
+        change[live.last + 1 - each.first] -= live.bytes_per_lane
+    return max(map(add, each.needs, accumulate(change[:-1])))
