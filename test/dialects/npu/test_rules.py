@@ -133,7 +133,7 @@ ILLEGAL = {
         ("tensor_copy", [S, S], [PER_LANE, ID], BOX, ""),
         "dst: all 4 points of d1 write the same element",
     ),
-    "unknown function": (("activation", [S, S], [ID, ID], BOX, 'func = "gelu"'), "func = 'gelu' is no function"),
+    "unknown function": (("activation", [S, S], [ID, ID], BOX, 'func = "softmax"'), "func = 'softmax' is no function"),
     "scale of the wrong type": (
         ("activation", [S, S], [ID, ID], BOX, 'func = "exp", scale = 2 : i32'),
         "scale = 2 : i32: on float data it is a number of type f32",
