@@ -172,7 +172,7 @@ class PlanWriter:
     def fits(self, group: Candidate) -> bool:
         """Whether the tiles of all nests of a group may be ``LARGER`` than the smallest ones, or as large as can be.
 
-        Without that, larger steps of a group would leave its nests tiles of few elements: more instructions, not fewer.
+        Without that, larger steps of the group would leave its nests tiles of few elements: more instructions, not less.
         """
         return all(room >= min(LARGER * least, whole) for least, whole, room in self.needs(group))
 
