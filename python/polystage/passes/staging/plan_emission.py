@@ -29,7 +29,6 @@ from polystage.passes.staging.tile_sizes import Choice, choose, smallest
 from polystage.passes.staging.tiled_nests import StagedNest
 
 QUICK = 3000  # nodes of the search for a packing while smaller tiles are left to try
-LARGER = 16  # times the smallest tile: what a larger step of a group leaves each of its nests
 
 
 @dataclass(frozen=True)
@@ -170,11 +169,8 @@ class PlanWriter:
                 yield number
 
     def fits(self, group: Candidate) -> bool:
-        """Whether the tiles of all nests of a group may be ``LARGER`` than the smallest ones, or as large as can be.
-
-        Without that, larger steps of the group would leave its nests tiles of few elements: more instructions, not less.
-        """
-        return all(room >= min(LARGER * least, whole) for least, whole, room in self.needs(group))
+        """Whether there is room for the smallest tiles of all nests of a group, and as much again."""
+        return all(room >= min(2 * least, whole) for least, whole, room in self.needs(group))
 
     def needs(self, group: Candidate) -> Iterator[tuple[int, int, int]]:
         """The demand of each nest of a group with its smallest tile, with its whole box in one, and the room for it."""
