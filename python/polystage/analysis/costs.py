@@ -100,9 +100,14 @@ def _matrix_ns(nest: Nest, chosen: Implementation, sizes: Sequence[int], machine
 
 def move_ns(size: int, run: int, machine: Machine) -> float:
     """Time of one transfer of ``size`` bytes in runs of ``run`` contiguous bytes, on chip or to and from DRAM."""
+    return machine.dma.fixed_ns + occupied_ns(size, run, machine)
+
+
+def occupied_ns(size: int, run: int, machine: Machine) -> float:
+    """Time for which such a transfer occupies the DMA engines: one for each run, as many as there are."""
     engines = max(1, min(machine.dma.engines, size // max(1, run)))
     rate = engines * machine.dma.bytes_per_s_per_engine * machine.dma.efficiency_at(run)
-    return machine.dma.fixed_ns + size / min(rate, machine.dram.bytes_per_s) * 1e9
+    return size / min(rate, machine.dram.bytes_per_s) * 1e9
 
 
 def copy_ns(elements: int, machine: Machine) -> float:

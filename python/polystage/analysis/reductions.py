@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from polystage.analysis.nests import Gather, Load, Nest, Scalar
 
-ADDITIVE = frozenset({"arith.addf", "arith.addi"})
-COMBINING = ADDITIVE | {
-    "arith.mulf", "arith.maximumf", "arith.minimumf", "arith.maxnumf", "arith.minnumf",
+COMBINING = frozenset({
+    "arith.addf", "arith.addi", "arith.mulf", "arith.maximumf", "arith.minimumf", "arith.maxnumf", "arith.minnumf",
     "arith.muli", "arith.maxsi", "arith.minsi", "arith.maxui", "arith.minui", "arith.andi", "arith.ori", "arith.xori",
-}  # fmt: skip
+})  # fmt: skip
 WIDENING = frozenset({"arith.extf"})
 
 
@@ -27,11 +26,6 @@ class Reduction:
     combine: str
     accumulator: int
     operand: int
-
-    @property
-    def additive(self) -> bool:
-        """Whether partial results may be formed anywhere and added."""
-        return self.combine in ADDITIVE
 
 
 @dataclass(frozen=True)

@@ -169,53 +169,27 @@ def views(access: Access, write: bool) -> Callable[[], Array]:
     if access.unproved or len(access.terms) > 3:
         window_at = windows(access, write)
         return lambda: window_at().data
-    shadow = access.buffer.memory.shadow
+    view, env, base = _viewer(access, write), access.site.env, access.base
+    slots, scales = [slot for slot, _ in access.terms], [scale for _, scale in access.terms]
+    if not slots:
+        return lambda: view(base)
+    if len(slots) == 1:
+        (slot,), (scale,) = slots, scales
+        return lambda: view(base + scale * env[slot])
+    if len(slots) == 2:
+        (slot, slot2), (scale, scale2) = slots, scales
+        return lambda: view(base + scale * env[slot] + scale2 * env[slot2])
+    (slot, slot2, slot3), (scale, scale2, scale3) = slots, scales
+    return lambda: view(base + scale * env[slot] + scale2 * env[slot2] + scale3 * env[slot3])
+
+
+def _viewer(access: Access, write: bool) -> Callable[[int], Array]:
+    """What returns the view at an offset, checked or marked as written."""
     buffer, complain, known, open_ = access.buffer, access.complain, access.windows, access.open
+    shadow = buffer.memory.shadow
     settle = (shadow.write if write else shadow.read) if shadow else None
-    env, base, terms = access.site.env, access.base, access.terms
-    if not terms:
-        window = open_(base)
-        data = window.data
-        if settle is None:
-            return lambda: data
 
-        def fixed() -> Array:
-            if window.stamp != buffer.stamp:
-                settle(buffer, window, complain)
-            return data
-
-        return fixed
-    slot, scale = terms[0]
-    if len(terms) == 1:
-
-        def by_one() -> Array:
-            offset = base + scale * env[slot]
-            window = known.get(offset)
-            if window is None:
-                window = open_(offset)
-            if window.stamp != buffer.stamp and settle is not None:
-                settle(buffer, window, complain)
-            return window.data
-
-        return by_one
-    slot2, scale2 = terms[1]
-
-    if len(terms) == 2:
-
-        def by_two() -> Array:
-            offset = base + scale * env[slot] + scale2 * env[slot2]
-            window = known.get(offset)
-            if window is None:
-                window = open_(offset)
-            if window.stamp != buffer.stamp and settle is not None:
-                settle(buffer, window, complain)
-            return window.data
-
-        return by_two
-    slot3, scale3 = terms[2]
-
-    def by_three() -> Array:
-        offset = base + scale * env[slot] + scale2 * env[slot2] + scale3 * env[slot3]
+    def view(offset: int) -> Array:
         window = known.get(offset)
         if window is None:
             window = open_(offset)
@@ -223,7 +197,7 @@ def views(access: Access, write: bool) -> Callable[[], Array]:
             settle(buffer, window, complain)
         return window.data
 
-    return by_three
+    return view
 
 
 def finder(access: Access) -> Callable[[], Window]:

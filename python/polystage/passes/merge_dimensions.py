@@ -12,6 +12,7 @@ from polystage.analysis.reductions import sequential
 from polystage.dialects import affine
 from polystage.machine import Machine, of_module
 from polystage.passes.nests.array_uses import accesses_of_allocs
+from polystage.passes.nests.ir import reindex
 from polystage.pipeline import Pass, PassContext
 
 
@@ -116,12 +117,12 @@ def _merge(array: ir.Value, high: int, low: int) -> None:
     radix = type_.shape[low]
     shape = [extent * (type_.shape[high] if d == low else 1) for d, extent in enumerate(type_.shape) if d != high]
     array.set_type(ir.MemRefType.get(shape, type_.element_type))
+
+    def merged(old: list[ir.AffineExpr]) -> list[ir.AffineExpr]:
+        return [old[high] * radix + old[low] if d == low else old[d] for d in range(len(old)) if d != high]
+
     for use in list(array.uses):
-        op = use.owner.operation
-        access = ir.AffineMapAttr(op.attributes["map"]).value
-        old = list(access.results)
-        results = [old[high] * radix + old[low] if d == low else old[d] for d in range(len(old)) if d != high]
-        op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, results))
+        reindex(use.owner.operation, merged)
 
 
 def _as_one(nest: Nest) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from polystage.analysis.nests import Access, Nest, main_function
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.passes.nests.array_uses import accesses_of_allocs
+from polystage.passes.nests.ir import nest_of, op_after
 from polystage.pipeline import Pass, PassContext
 
 Accesses = Sequence[tuple[Nest, Access]]
@@ -86,18 +87,11 @@ def is_read_again(array: ir.Value, accesses: Accesses) -> bool:
 
 def _reads(array: ir.Value) -> Iterator[ir.Operation]:
     """The loads of an array in nests that do not store to it."""
-    stores = {_nest(use.owner.operation) for use in array.uses if use.owner.operation.name == "affine.store"}
+    stores = {nest_of(use.owner.operation) for use in array.uses if use.owner.operation.name == "affine.store"}
     for use in array.uses:
         op = use.owner.operation
-        if op.name == "affine.load" and _nest(op) not in stores:
+        if op.name == "affine.load" and nest_of(op) not in stores:
             yield op
-
-
-def _nest(op: ir.Operation) -> ir.Operation:
-    """The outermost loop around an operation."""
-    parent = op.parent
-    assert parent is not None
-    return op if parent.operation.name == "func.func" else _nest(parent.operation)
 
 
 def _narrow(array: ir.Value, element: ir.Type, accesses: Accesses) -> None:
@@ -112,9 +106,7 @@ def _narrow(array: ir.Value, element: ir.Type, accesses: Accesses) -> None:
     reads = list(_reads(array))
     with ir.InsertionPoint(alloc), alloc.location:
         narrow = affine.alloc(ir.MemRefType.get(shape, element), f"{array_name(array)}.narrow")
-    operations = [view.operation for view in last.block.operations]
-    after = operations[operations.index(last) + 1]
-    with ir.InsertionPoint(after), last.location, affine.nest([shape[dim] for dim in kept]) as ivs:
+    with ir.InsertionPoint(op_after(last)), last.location, affine.nest([shape[dim] for dim in kept]) as ivs:
         identity = ir.AffineMap.get(len(kept), 0, indices)
         value = affine.load(array, identity, ivs)
         cast = ir.Operation.create("arith.truncf", [element], [value])

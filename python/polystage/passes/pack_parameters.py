@@ -25,6 +25,7 @@ from polystage.analysis.values import check_arguments
 from polystage.dialects import affine
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine, of_module
+from polystage.passes.nests.ir import reindex
 from polystage.passes.nests.load_function import (
     STATIC,
     Argument,
@@ -50,6 +51,10 @@ class Order:
 
     dims: tuple[int, ...]
     block: int = 0
+
+    def of(self, indices: Sequence[ir.AffineExpr]) -> list[ir.AffineExpr]:
+        """The indices of the packed array."""
+        return [indices[k] for k in self.dims]
 
     def type(self, array: ir.Value) -> ir.MemRefType:
         """The type of the packed array."""
@@ -345,7 +350,7 @@ def _renamed(function: ir.Operation, orders: Mapping[ir.Value, Order]) -> ir.Ope
             continue
         accesses = [use.owner.operation for use in array.uses if use.owner.name.startswith("affine.")]
         for op in accesses:
-            _permute(op, orders[array])
+            reindex(op, orders[array].of)
         stays = is_chosen(array)
         if stays:
             arguments.append(Argument(array.type, entry, array))
@@ -357,13 +362,6 @@ def _renamed(function: ir.Operation, orders: Mapping[ir.Value, Order]) -> ir.Ope
         for load in moving.get(text_of(entry, "name"), ()):
             load.operands[0] = array
     return renamed
-
-
-def _permute(op: ir.Operation, order: Order) -> None:
-    """Give the indices of an affine access a new order."""
-    access = ir.AffineMapAttr(op.attributes["map"]).value
-    indices = [access.results[k] for k in order.dims]
-    op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, indices))
 
 
 def _add_to_load(load: ir.Operation, entries: Mapping[ir.Value, ir.DictAttr], orders: Mapping[ir.Value, Order]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch_mlir import ir
 
@@ -9,6 +10,7 @@ from polystage.analysis.nests import Access, Nest, main_function
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.passes.nests.array_uses import accesses_of_allocs
+from polystage.passes.nests.ir import reindex
 from polystage.passes.nests.relayouts import innermost
 from polystage.pipeline import Pass, PassContext
 
@@ -84,7 +86,7 @@ def _split(array: ir.Value, dim: int, parts: Sequence[Span], nests: Iterable[Nes
                 low, _ = access.indices[dim].span(nest.extents)
                 number = next(number for number, (_, end) in enumerate(parts) if low <= end)
                 op.operands[0 if op.name == "affine.load" else 1] = new[number]
-                _shift(op, dim, parts[number][0])
+                reindex(op, partial(_shifted, dim, parts[number][0]))
     alloc.erase()
 
 
@@ -102,8 +104,6 @@ def _operations(nest: Nest) -> Iterator[tuple[ir.Operation, Access]]:
     yield from ((op, nest.store.access) for op in body if op.name == "affine.store")
 
 
-def _shift(op: ir.Operation, dim: int, offset: int) -> None:
-    """Let an access begin so much lower along a dimension."""
-    access = ir.AffineMapAttr(op.attributes["map"]).value
-    results = [index - offset if d == dim else index for d, index in enumerate(access.results)]
-    op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, results))
+def _shifted(dim: int, offset: int, indices: list[ir.AffineExpr]) -> list[ir.AffineExpr]:
+    """Indices that begin so much lower along a dimension."""
+    return [index - offset if d == dim else index for d, index in enumerate(indices)]

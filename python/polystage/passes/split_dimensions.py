@@ -7,6 +7,7 @@ from torch_mlir import ir
 
 from polystage.analysis.nests import Access, Linear, Nest, main_function
 from polystage.passes.nests.array_uses import accesses_of_allocs
+from polystage.passes.nests.ir import reindex
 from polystage.pipeline import Pass, PassContext
 
 
@@ -89,10 +90,11 @@ def _split(array: ir.Value, dim: int, radix: int) -> None:
     type_ = ir.MemRefType(array.type)
     shape = [*type_.shape[:dim], type_.shape[dim] // radix, radix, *type_.shape[dim + 1 :]]
     array.set_type(ir.MemRefType.get(shape, type_.element_type))
+
+    def digits(indices: list[ir.AffineExpr]) -> list[ir.AffineExpr]:
+        index = indices[dim]
+        two = [ir.AffineExpr.get_floor_div(index, radix), ir.AffineExpr.get_mod(index, radix)]
+        return [*indices[:dim], *two, *indices[dim + 1 :]]
+
     for use in list(array.uses):
-        op = use.owner.operation
-        access = ir.AffineMapAttr(op.attributes["map"]).value
-        index = access.results[dim]
-        digits = [ir.AffineExpr.get_floor_div(index, radix), ir.AffineExpr.get_mod(index, radix)]
-        results = [*list(access.results)[:dim], *digits, *list(access.results)[dim + 1 :]]
-        op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, results))
+        reindex(use.owner.operation, digits)

@@ -6,6 +6,7 @@ from polystage.analysis.layouts import Layout
 from polystage.analysis.values import array_name
 from polystage.dialects import affine
 from polystage.machine import Machine
+from polystage.passes.nests.ir import reindex
 from polystage.passes.nests.load_function import Argument, entries_of, load_function, text_of, with_arguments
 
 
@@ -58,9 +59,12 @@ def _physical(array: ir.Value, machine: Machine) -> ir.MemRefType:
 
 def _compose(op: ir.Operation, type_: ir.MemRefType, machine: Machine) -> None:
     """Apply a layout to an affine access."""
-    access, layout = ir.AffineMapAttr(op.attributes["map"]).value, Layout.of(type_, machine.lanes)
-    assert layout.dim is not None
-    indices = list(access.results)
-    index = indices.pop(layout.dim)
-    digits = [ir.AffineExpr.get_mod(index, layout.block), ir.AffineExpr.get_floor_div(index, layout.block)]
-    op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, [*digits, *indices]))
+    layout = Layout.of(type_, machine.lanes)
+
+    def physical(indices: list[ir.AffineExpr]) -> list[ir.AffineExpr]:
+        assert layout.dim is not None
+        index = indices.pop(layout.dim)
+        digits = [ir.AffineExpr.get_mod(index, layout.block), ir.AffineExpr.get_floor_div(index, layout.block)]
+        return [*digits, *indices]
+
+    reindex(op, physical)

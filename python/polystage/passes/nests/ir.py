@@ -1,6 +1,6 @@
 """Small questions to the IR that several passes ask."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from torch_mlir import ir
@@ -84,6 +84,25 @@ def nest_of(op: ir.Operation) -> ir.Operation | None:
     while (parent := op.parent) is not None and parent.operation.name != "func.func":
         nest = op = parent.operation
     return nest
+
+
+def op_before(op: ir.Operation) -> ir.Operation:
+    """The operation in front of ``op`` in its block; there must be one."""
+    operations = [each.operation for each in op.block.operations]
+    return operations[operations.index(op) - 1]
+
+
+def op_after(op: ir.Operation) -> ir.Operation:
+    """The operation behind ``op`` in its block; there must be one."""
+    operations = [each.operation for each in op.block.operations]
+    return operations[operations.index(op) + 1]
+
+
+def reindex(op: ir.Operation, rewritten: Callable[[list[ir.AffineExpr]], Sequence[ir.AffineExpr]]) -> None:
+    """Give an affine access the indices that ``rewritten`` makes of its own, over the same operands."""
+    access = ir.AffineMapAttr(op.attributes["map"]).value
+    indices = rewritten(list(access.results))
+    op.attributes["map"] = ir.AffineMapAttr.get(ir.AffineMap.get(access.n_dims, access.n_symbols, indices))
 
 
 def constraints_of(integer_set: ir.Attribute) -> list[tuple[ir.AffineMap, bool]]:

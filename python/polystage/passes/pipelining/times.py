@@ -9,6 +9,7 @@ from math import prod
 
 from torch_mlir import ir
 
+from polystage.analysis.costs import occupied_ns
 from polystage.dialects import npu
 from polystage.dialects.npu.linear import rows
 from polystage.machine import Machine
@@ -41,9 +42,7 @@ def flight_ns(flight: Flight, machine: Machine) -> float:
     for a, b, extent in sorted(zip(there, here, instruction.sizes, strict=False)):  # looked-up indices come behind
         if extent > 1 and (a, b) == (run, run):
             run *= extent
-    engines = min(machine.dma.engines, total // (run * size))
-    rate = engines * machine.dma.bytes_per_s_per_engine * machine.dma.efficiency_at(run * size)
-    return total / min(rate, machine.dram.bytes_per_s) * 1e9
+    return occupied_ns(total, run * size, machine)
 
 
 def _strides(memref: ir.Value, access: ir.AffineMap) -> list[int]:

@@ -24,6 +24,7 @@ from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
+from polystage.passes.nests.ir import op_after, op_before
 from polystage.passes.nests.relayouts import innermost
 from polystage.passes.staging.plan import Plan
 from polystage.passes.staging.schedule import Step, Uses, layout_of, read, uses_of, written
@@ -149,7 +150,7 @@ class Folds:
         self.allocs += [ir.OpResult(array).owner.operation for array in (folded, unfolded)]
         first = steps[wait.before].nest.op
         makers = [step.nest for step in steps[: wait.after + 1] if step.nest.store.array == wait.array]
-        behind = _next(makers[-1].op)
+        behind = op_after(makers[-1].op)
         for nest in makers:
             if not nest.loads and common(span(nest.store.access, nest), wait.box) is None:
                 self._border(wait, steps, nest, first, unfolded)
@@ -178,7 +179,7 @@ class Folds:
             self.nests.append(nest)
         else:
             nest = fill.op
-            self.moved.append((nest, _next(nest)))
+            self.moved.append((nest, op_after(nest)))
             nest.move_before(first)
         self._turn(nest, wait.array, unfolded)
 
@@ -189,11 +190,6 @@ class Folds:
                 if operand == array:
                     self.turned.append((op, number, array))
                     op.operands[number] = other
-
-
-def _next(op: ir.Operation) -> ir.Operation:
-    operations = [each.operation for each in op.block.operations]
-    return operations[operations.index(op) + 1]
 
 
 def _copy(
@@ -215,9 +211,4 @@ def _copy(
             affine.store(affine.load(plain, there, ivs), folded, here, ivs)
         else:
             affine.store(affine.load(folded, here, ivs), plain, there, ivs)
-    return _before(before)
-
-
-def _before(op: ir.Operation) -> ir.Operation:
-    operations = [each.operation for each in op.block.operations]
-    return operations[operations.index(op) - 1]
+    return op_before(before)

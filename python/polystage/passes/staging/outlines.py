@@ -46,6 +46,14 @@ class Known:
 
 
 @dataclass
+class Latest:
+    """The group asked for last, and what it is with these nests running once for each sweep."""
+
+    group: tuple[Frame, Tiles] | None = None
+    found: dict[frozenset[int], Candidate | Refused] = field(default_factory=dict[frozenset[int], Candidate | Refused])
+
+
+@dataclass
 class Outlines:
     """Outlines of the groups of one schedule, whatever the capacity.
 
@@ -60,7 +68,7 @@ class Outlines:
     spent: int = 0
     known: dict[tuple[int, Way], Known | None] = field(default_factory=dict[tuple[int, Way], Known | None])
     memory: tuple[int, Memory] = field(default_factory=lambda: (-1, Memory()))
-    latest: tuple[tuple[Frame, Tiles] | None, dict[frozenset[int], Candidate | Refused]] = (None, {})
+    latest: Latest = field(default_factory=Latest)
 
     def outline(self, first: int, last: int, way: Way) -> Outline:
         """A group that goes in that way."""
@@ -105,10 +113,10 @@ class Outlines:
 
     def _candidate(self, frame: Frame, tiles: Tiles) -> Candidate | Refused:
         """The group of a frame; the latest are remembered, as they are asked for in several ways."""
-        own = replace(frame, once=frozenset()), tiles
-        if self.latest[0] != own:
-            self.latest = own, {}
-        found = self.latest[1]
+        group = replace(frame, once=frozenset()), tiles
+        if self.latest.group != group:
+            self.latest = Latest(group)
+        found = self.latest.found
         if frame.once not in found:
             self.spent += frame.last - frame.first + 1
             if self.memory[0] != frame.last:

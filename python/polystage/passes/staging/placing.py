@@ -8,6 +8,7 @@ from polystage.analysis.index_boxes import Box, common
 from polystage.analysis.nests import Linear, Load, Nest
 from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine, npu
+from polystage.passes.nests.ir import nest_of, op_after
 from polystage.passes.staging.schedule import Resident
 from polystage.passes.staging.slices import Slice, pieces
 from polystage.passes.staging.tiled_nests import KIND, Form, access_map
@@ -37,7 +38,7 @@ def place(
     type_ = resident.layout.of_type(ir.MemRefType(resident.array.type), on_chip=True)
     own = schedule[resident.first : resident.last + 1]
     first, op = own[0], producer(resident.array)
-    uses = [use for use in resident.array.uses if _top(use.owner) in own]
+    uses = [use for use in resident.array.uses if nest_of(use.owner.operation) in own]
     if op is not None and len(uses) == sum(1 for _ in resident.array.uses):
         resident.array.set_type(type_)
         op.move_before(first)  # lives begin at the alloc
@@ -50,7 +51,7 @@ def place(
             for outside, there, box in _ends(resident, resident.loaded, slices, load=True):
                 _copy(outside, there, copy, box)
     if resident.stored is not None:
-        with ir.InsertionPoint(_after(own[-1])), own[-1].location:
+        with ir.InsertionPoint(op_after(own[-1])), own[-1].location:
             stored = resident.stored if inside is None else common(resident.stored, inside)
             for outside, there, box in _ends(resident, stored, slices, load=False) if stored is not None else ():
                 _copy(copy, box, outside, there)
@@ -64,19 +65,6 @@ def _ends(
     own = [each for each in slices if each.array == resident.array and each.during(at, at)]
     for each, part in pieces(box, own, load=load):
         yield (resident.array, part, part) if each is None else (slices[each], each.local(part), part)
-
-
-def _top(op: ir.Operation | ir.OpView) -> ir.Operation:
-    """The outermost loop around an operation."""
-    current = op.operation
-    while current.parent is not None and current.parent.name == "affine.for":
-        current = current.parent.operation
-    return current
-
-
-def _after(op: ir.Operation) -> ir.Operation:
-    operations = [each.operation for each in op.block.operations]
-    return operations[operations.index(op) + 1]
 
 
 def _copy(source: ir.Value, read: Box, target: ir.Value, written: Box) -> None:
