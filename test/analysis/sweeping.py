@@ -178,6 +178,7 @@ class Executor:
                 self.loaded[name] = self.loaded.get(name, 0) + len(new)
                 self.chip.update({(name, place): self.dram[name, place] for place in new})
         for number, region in run.nests.items():
+            assert number >= self.sweep.tail or not any(self.iterations[self.sweep.tail :]), "runs behind the tail"
             self.execute(number, region, step, outer)
 
     def execute(self, number: int, region: Region, step: int, outer: int) -> None:

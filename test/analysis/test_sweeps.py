@@ -141,6 +141,22 @@ def test_a_tiled_reduction_keeps_its_sums_and_streams_its_operands() -> None:
     assert found.loaded(held["w"].array) == 40 and found.stored(held["y"].array) == 24
 
 
+def test_what_uses_sums_runs_behind_all_steps() -> None:
+    shapes = {"x": "6x5", "w": "5x8", "g": "6x8", "v": "8x4", "s": "6x4", "r": "6x4", "y": "6x4"}
+    program = nests(
+        shapes,
+        "6x8: g[d0, d1] =",
+        "6x8x5: g[d0, d1] += x[d0, d2], w[d2, d1]",
+        "6x4: s[d0, d1] =",
+        "6x4x8: s[d0, d1] += g[d0, d2], v[d2, d1]",
+        "6x4: r[d0, d1] = s[d0, d1]",
+        "6x4: y[d0, d1] = r[d0, d1]",
+    )
+    assert swept(program, "y", tiles=[Tile(2, 2)], sink=3).tail == 4
+    assert swept(program[:4], "s", tiles=[Tile(2, 2)]).tail == 4
+    assert swept(program, "y", tiles=[Tile(0, 2)]).tail == 6
+
+
 def test_rows_outside_and_a_reduction_inside() -> None:
     found = swept(matmuls(), "y", tiles=[Tile(0, 3), Tile(2, 2)])
     held = windows(found)

@@ -220,6 +220,21 @@ class Sweep:
     windows: Mapping[ir.Value, Window]
     repeated: int
 
+    @cached_property
+    def tail(self) -> int:
+        """The first of the nests that run behind all others, in the last step of the only sweep; else their number.
+
+        What only nests before it use is no longer needed by then, and what only these use not before.
+        """
+        number = len(self.boxes)
+        while self.sweeps == 1 and number and self._ends(self.boxes[number - 1]):
+            number -= 1
+        return number
+
+    def _ends(self, box: Box) -> bool:
+        """Whether a nest of the only sweep does all its work in the last step."""
+        return box.level == Level.STEP and self.steps == box.counts.shape[1] and not box.counts[:, :-1].any()
+
     def iterations(self, nest: int) -> int:
         """Iterations of a nest that are executed, those that are executed again in a later sweep included."""
         return self.boxes[nest].iterations(self.sweeps, self.steps)

@@ -64,7 +64,8 @@ class Outline:
     Arrays that are ``streamed`` have no window: tiles of a nest bring them. ``needs`` are the bytes per lane that the
     tiles of each nest take at least, so that what is streamed moves once. ``shares`` are what of windows is in PSUM.
     ``sink`` and ``once`` are those of its frame. Boxes of arrays that are ``windowed`` start at lanes where no
-    instruction can: there are windows for them, even where there is room for all of the array.
+    instruction can: there are windows for them, even where there is room for all of the array. From nest ``tail`` on
+    nests run behind all steps.
     """
 
     first: int
@@ -79,11 +80,22 @@ class Outline:
     sink: int = 0
     once: frozenset[int] = frozenset()
     windowed: frozenset[ir.Value] = frozenset()
+    tail: int = 0
 
     @property
     def frame(self) -> Frame:
         """Its nests and how they run."""
         return Frame(self.first, self.last, self.sink, self.once)
+
+    def stay(self, touched: Iterable[int], *, comes: bool, goes: bool) -> range:
+        """The nests for which an array is on chip as a whole that ``touched`` nests of the schedule use.
+
+        One that ``comes`` holds nothing before, one that ``goes`` is not used any more: then steps need room for it
+        only if one of their nests uses it.
+        """
+        own = [at for at in touched if self.first <= at <= self.last]
+        first = min(own) if comes and min(own) >= self.tail else self.first
+        return range(first, max(*own, self.tail - 1) + 1 if goes else self.last + 1)
 
     @property
     def dram_bytes(self) -> int:
@@ -102,7 +114,7 @@ class Outline:
         streamed, windowed = (frozenset(arrays[array] for array in part) for part in (self.streamed, self.windowed))
         return replace(
             self, first=first, last=self.last + shift, lives=lives, moved=moved, stored=stored, streamed=streamed,
-            shares=shares, sink=self.sink + shift, windowed=windowed,
+            shares=shares, sink=self.sink + shift, windowed=windowed, tail=self.tail + shift,
         )  # fmt: skip
 
 
@@ -224,8 +236,11 @@ def candidate(
         lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / alignment) * alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first)))
-    outline = Outline(first, last, swept.tiles, tuple(lives), moved, stored, sink=frame.sink, once=frame.once)
-    return Candidate(replace(outline, windowed=windowed), swept, windows)
+    outline = Outline(
+        first, last, swept.tiles, tuple(lives), moved, stored, sink=frame.sink, once=frame.once, windowed=windowed,
+        tail=first + swept.tail,
+    )  # fmt: skip
+    return Candidate(outline, swept, windows)
 
 
 def _windowed(arrays: Arrays, swept: Sweep, first: int, last: int) -> Iterator[ir.Value]:

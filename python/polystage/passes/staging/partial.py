@@ -83,7 +83,7 @@ def with_borders(plan: Plan, program: Program) -> Plan:
     read = {each.array for each in plan.residents if each.loaded is not None}
     for segment in plan.segments:
         for k in range(segment.first, segment.last + 1):
-            reads = {access.array for access in program.steps[k].nest.loads} - _on_chip(plan, k)
+            reads = {access.array for access in program.steps[k].nest.loads} - _on_chip(plan, segment)
             read |= reads if segment.group is None else reads & segment.group.streamed
     return replace(plan, borders=tuple(border for border in program.borders if border.array not in read))
 
@@ -111,7 +111,7 @@ def with_slices(plan: Plan, program: Program, capacity: int) -> Plan:
 def _opened(segment: Segment, plan: Plan, program: Program, streams: Streams) -> Segment:
     """A nest by itself that moves an intermediate, as a group of one nest where that moves no more."""
     k = segment.first
-    on_chip = _on_chip(plan, k)
+    on_chip = _on_chip(plan, segment)
     passing = [v for v in program.touches[k] if v not in on_chip and program.arrays[v].kind == "intermediate"]
     if segment.group is not None or segment.held or not passing:
         return segment
@@ -156,8 +156,9 @@ def _tiles(k: int, program: Program) -> Iterator[Tile]:
         yield from (Tile(loop, size) for size in larger_tiles(program.steps[k], loop, program.machine))
 
 
-def _on_chip(plan: Plan, k: int) -> frozenset[ir.Value]:
-    return frozenset(each.array for each in plan.residents if each.during(k))
+def _on_chip(plan: Plan, segment: Segment) -> frozenset[ir.Value]:
+    """What has no windows in a segment, as it is on chip as a whole when nests of it use it."""
+    return frozenset(each.array for each in plan.residents if each.meets(segment.first, segment.last))
 
 
 def _room(plan: Plan, program: Program, capacity: int) -> Iterator[int]:
@@ -169,9 +170,9 @@ def _room(plan: Plan, program: Program, capacity: int) -> Iterator[int]:
         if segment.group is None:
             k = segment.first
             room = capacity - residents[k]
-            yield room - _least_room(k, _on_chip(plan, k), room, program)
+            yield room - _least_room(k, _on_chip(plan, segment), room, program)
             continue
-        on_chip = _on_chip(plan, segment.first)
+        on_chip = _on_chip(plan, segment)
         lives = [live for live in segment.group.lives if live.array not in on_chip]
         for k, need in enumerate(segment.group.needs, segment.first):
             windows = sum(live.bytes_per_lane for live in lives if live.first <= k <= live.last)
@@ -198,7 +199,7 @@ def _touches(plan: Plan, program: Program) -> Mapping[ir.Value, Sequence[Touch]]
     """The transfers of each array that could be on chip, in program order."""
     found: dict[ir.Value, list[Touch]] = {}
     for segment in plan.segments:
-        k, on_chip = segment.first, _on_chip(plan, segment.first)
+        k, on_chip = segment.first, _on_chip(plan, segment)
         if segment.group is None:
             for value in program.touches[k]:
                 if value not in on_chip:

@@ -28,8 +28,8 @@ def place_slice(each: Slice, schedule: Sequence[ir.Operation]) -> ir.Value:
 
 def place(
     resident: Resident, schedule: Sequence[ir.Operation], slices: Mapping[Slice, ir.Value], inside: Box | None
-) -> None:
-    """Give the array its place on chip during its interval.
+) -> ir.Value:
+    """Give the array its place on chip during its interval, which is returned.
 
     An intermediate that nobody uses outside of the interval just lies there; of others the nests of the interval use a
     copy, which is loaded before the first of them and stored after the last where that is asked for, what ``slices``
@@ -42,7 +42,7 @@ def place(
     if op is not None and len(uses) == sum(1 for _ in resident.array.uses):
         resident.array.set_type(type_)
         op.move_before(first)  # lives begin at the alloc
-        return
+        return resident.array
     with ir.InsertionPoint(first), first.location:
         copy = affine.alloc(type_, f"{array_name(resident.array)}.resident")
         for use in uses:
@@ -55,6 +55,14 @@ def place(
             stored = resident.stored if inside is None else common(resident.stored, inside)
             for outside, there, box in _ends(resident, stored, slices, load=False) if stored is not None else ():
                 _copy(copy, box, outside, there)
+    return copy
+
+
+def put_late(array: ir.Value) -> None:
+    """Let the life of an array begin where its first use is: in the tail of a group, behind the loops of its steps."""
+    op = ir.OpResult(array).owner.operation
+    users = {nest_of(use.owner.operation) for use in array.uses}
+    op.move_before(next(each.operation for each in op.block.operations if each.operation in users))
 
 
 def _ends(

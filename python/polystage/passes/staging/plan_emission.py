@@ -21,9 +21,9 @@ from polystage.passes.staging.group_emission import GroupPlan, GroupWriter
 from polystage.passes.staging.group_search import larger_tiles
 from polystage.passes.staging.groups import Arrays, Candidate, Outline, candidate, rooms
 from polystage.passes.staging.outlines import Tiles
-from polystage.passes.staging.placing import moves_only, place, place_slice, write_transfer
+from polystage.passes.staging.placing import moves_only, place, place_slice, put_late, write_transfer
 from polystage.passes.staging.plan import Plan, Segment
-from polystage.passes.staging.schedule import Step
+from polystage.passes.staging.schedule import Resident, Step
 from polystage.passes.staging.sums import Sums, in_psum
 from polystage.passes.staging.tile_sizes import Choice, choose, smallest
 from polystage.passes.staging.tiled_nests import StagedNest
@@ -51,9 +51,11 @@ class PlanWriter:
         schedule = [step.nest.op for step in steps]
         self.borders = {each.array: each for each in plan.borders}
         self.slices = {each: place_slice(each, schedule) for each in plan.slices}
+        self.places: dict[Resident, ir.Value] = {}
         for resident in plan.residents:
             border = self.borders.get(resident.array)
-            place(resident, schedule, self.slices, None if border is None else border.inside)
+            inside = None if border is None else border.inside
+            self.places[resident] = place(resident, schedule, self.slices, inside)
         self.steps = [replace(step, nest=read_nest(step.nest.op)) for step in steps]
         self.arrays = Arrays(self.steps, machine, plan.residents, plan.borders)
         self.on_chip = frozenset(
@@ -141,7 +143,7 @@ class PlanWriter:
         streamed = planned.streamed - self.on_chip
         for gone in dict.fromkeys((frozenset[ir.Value](), streamed)):
             found = self.candidate(planned, tiles, gone)
-            if isinstance(found, Refused):
+            if isinstance(found, Refused) or found.outline.tail > planned.tail:
                 continue
             moves_more = any(moved > planned.moved.get(array, 0) for array, moved in found.outline.moved.items())
             shares = self.sums.those(planned.shares, found)
@@ -250,3 +252,6 @@ class PlanWriter:
                     StagedNest(unit.tiling, unit.choice.sizes, unit.choice.order, constant).write()
             for k in span:
                 self.steps[k].nest.op.erase()
+            for resident, array in self.places.items():
+                if resident.first in span[1:]:
+                    put_late(array)

@@ -21,17 +21,18 @@ def plan_that_led_to(state: State, program: Program) -> Plan:
     for each in chain:
         assert each.segment is not None
         assert each.before is not None
-        first, last = each.segment.first, each.segment.last
+        first = each.segment.first
         for value in list(open_):
             gone = value in each.before.on_chip and value not in _during(each, program)
             if gone:
                 residents.append(_resident(program, value, *open_.pop(value), first - 1))
         for value in _during(each, program):
             if value not in open_:
-                open_[value] = (first, value in each.loads)
+                open_[value] = (_stay(each, value, program).start, value in each.loads)
         for value in list(open_):
             if value not in each.on_chip:
-                residents.append(_resident(program, value, *open_.pop(value), last))
+                end = _stay(each, value, program).stop
+                residents.append(_resident(program, value, *open_.pop(value), end - 1))
     segments = tuple(each.segment for each in chain if each.segment is not None)
     return Plan(segments, tuple(residents), state.cost, program.compulsory)
 
@@ -47,6 +48,17 @@ def _during(state: State, program: Program) -> frozenset[ir.Value]:
     )
     made = frozenset(v for v in state.on_chip if v not in stayed and any(k in span for k in program.arrays[v].touched))
     return (stayed - left) | made | state.segment.held
+
+
+def _stay(state: State, value: ir.Value, program: Program) -> range:
+    """The nests of a state's segment for which an array is on chip as a whole."""
+    segment, array, before = state.segment, program.arrays[value], state.before
+    assert segment is not None
+    assert before is not None
+    if segment.group is None:
+        return range(segment.first, segment.last + 1)
+    comes = value not in before.on_chip and value not in state.loads
+    return segment.group.stay(array.touched, comes=comes, goes=value not in state.on_chip and not array.is_result)
 
 
 def _resident(program: Program, value: ir.Value, first: int, loaded: bool, last: int) -> Resident:

@@ -223,6 +223,9 @@ class Planner:
             )
             for k, least in zip(span, group.needs, strict=True)
         }
+        for array in (self.arrays[value] for value in lives if value in on_chip and self.goes(value, last)):
+            for k in range(group.stay(array.touched, comes=False, goes=True).stop, last + 1):
+                need[k] -= array.lane_bytes
         room = self.make_room(state, first, last, need, frozenset(lives), evicted)
         if room is None:
             return None
@@ -234,17 +237,18 @@ class Planner:
             array, live = self.arrays[value], lives[value]
             if value in kept | group.windowed or array.fixed or not self.program.solid(value, first):
                 continue
-            window = live.bytes_per_lane
-            fits = all(
-                taken + array.lane_bytes + need[k] - (window if live.first <= k <= live.last else 0) <= self.capacity
+            filled = self.program.has_contents(array, first)
+            stay = group.stay(array.touched, comes=not filled, goes=False)
+            after = {
+                k: need[k]
+                + (array.lane_bytes if k in stay else 0)
+                - (live.bytes_per_lane if live.first <= k <= live.last else 0)
                 for k in span
-            )
-            if fits:
-                taken += array.lane_bytes
-                for k in span:
-                    need[k] -= window if live.first <= k <= live.last else 0
+            }
+            if taken + max(after.values()) <= self.capacity:
+                need = after
                 kept.add(value)
-                if self.program.has_contents(array, first):
+                if filled:
                     loads.add(value)
                     cost += array.bytes
         for value in lives:
@@ -255,6 +259,10 @@ class Planner:
         peak = taken + max(need.values())
         segment = Segment(first, last, group)
         return self.after(state, first, last, frozenset(kept), dirty, cost, segment, loads, stores, peak)
+
+    def goes(self, value: ir.Value, last: int) -> bool:
+        """Whether an array that is on chip is of no use behind nest ``last``, neither there nor in DRAM."""
+        return self.arrays[value].used_after(last) is None and not self.arrays[value].is_result
 
     def after(
         self, state: State, first: int, last: int, kept: frozenset[ir.Value], dirty: frozenset[ir.Value], cost: int,
@@ -344,7 +352,7 @@ def packing(plan: Plan, program: Program) -> Problem:
     ]
     for segment in plan.segments:
         lives = segment.group.lives if segment.group is not None else ()
-        on_chip = {each.array for each in plan.residents if each.first <= segment.first <= each.last}
+        on_chip = {each.array for each in plan.residents if each.meets(segment.first, segment.last)}
         buffers += [
             Buffer(f"w.{segment.first}.{k}", live.first, live.last + 1, live.bytes_per_lane, alignment)
             for k, live in enumerate(lives)

@@ -42,7 +42,11 @@ class Resident:
 
     def during(self, k: int) -> bool:
         """Whether it is on chip for nest ``k``."""
-        return self.first <= k <= self.last
+        return self.meets(k, k)
+
+    def meets(self, first: int, last: int) -> bool:
+        """Whether it is on chip for some of these nests."""
+        return self.first <= last and first <= self.last
 
 
 @dataclass
