@@ -29,6 +29,7 @@ from polystage.passes.staging.tile_sizes import Choice, choose, smallest
 from polystage.passes.staging.tiled_nests import StagedNest
 
 QUICK = 3000  # nodes of the search for a packing while smaller tiles are left to try
+EIGHTHS = (8, 7, 6, 4, 2)  # parts of the room that is left which units take, tried one after the other
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class PlanWriter:
             for k in range(each.first, each.last + 1):
                 self.free[k] -= each.bytes_per_lane
         self.room = self.free
-        self.least = [self.least_of(step) for step in self.steps]
+        self.least = [least for segment in plan.segments for least in self.least_room(segment)]
         self.sums = Sums(self.steps, machine)
         self.chosen: dict[tuple[object, ...], Choice] = {}
         self.groups: dict[int, Candidate] = {}
@@ -76,21 +77,54 @@ class PlanWriter:
     def decide(self) -> list[Unit] | Infeasible:
         """Tiles of every nest: as large as there is room for, smaller where the packing would have gaps."""
         quick = Solver(nodes=QUICK, blame=False)
-        for eighths in (8, 7, 6, 4, 2):
+        for eighths in EIGHTHS:
             units = self.units(eighths)
-            if isinstance(quick.solve(self.problem(units)), Solution):
-                return units
+            solution = quick.solve(self.problem(units))
+            if isinstance(solution, Solution):
+                return self.grown(units, eighths, solution)
         units = self.units(0)
         solution = solve(self.problem(units))
-        return units if isinstance(solution, Solution) else solution
+        return self.grown(units, 0, solution) if isinstance(solution, Solution) else solution
+
+    def grown(self, units: list[Unit], eighths: int, solution: Solution) -> list[Unit]:
+        """Units that take so much of the room, larger where those can be packed beside what stays where it is."""
+        quick, small = Solver(nodes=QUICK, blame=False), set(range(len(units)))
+        for more in [each for each in EIGHTHS if each > eighths]:
+            larger = self.units(more)
+            for k in sorted(small):
+                if isinstance(quick.solve(self.around(larger[k], solution)), Solution):
+                    units[k] = larger[k]
+                    small.remove(k)
+        return units
+
+    def around(self, unit: Unit, solution: Solution) -> Problem:
+        """The packing of what only one unit has beside what is on chip all the time, which has its place."""
+        span = range(unit.segment.first, unit.segment.last + 1)
+        live = [
+            replace(each, pin=solution.offsets[each.name])
+            for each in self.stays()
+            if each.lower <= span[-1] and span[0] < each.upper
+        ]
+        return Problem(self.machine.usable_bytes_per_lane, (*live, *self.buffers(unit)))
 
     def units(self, eighths: int) -> list[Unit]:
-        """Units whose nests take so much of the room beyond what their smallest tiles need."""
+        """Units whose nests take so much of the room beyond what they take at least."""
         self.groups.clear()
         self.room = [
             least + max(0, free - least) * eighths // 8 for least, free in zip(self.least, self.free, strict=True)
         ]
         return [self.unit(segment) for segment in self.plan.segments]
+
+    def least_room(self, segment: Segment) -> Iterator[int]:
+        """Bytes per lane that each nest of a segment takes at least, with windows as they are planned."""
+        group = segment.group
+        if group is None:
+            yield self.least_of(self.steps[segment.first])
+            return
+        on_chip = {each.array for each in self.plan.residents if each.during(segment.first)}
+        lives = [live for live in group.lives if live.array not in on_chip]
+        for k, need in enumerate(group.needs, group.first):
+            yield need + sum(live.bytes_per_lane for live in lives if live.first <= k <= live.last)
 
     def least_of(self, step: Step) -> int:
         """Bytes per lane of the smallest tile of a nest by itself."""
@@ -206,28 +240,27 @@ class PlanWriter:
 
     def problem(self, units: Sequence[Unit]) -> Problem:
         """The packing of what is on chip and of all tiles."""
-        alignment = self.machine.alignment
-        buffers = [
-            Buffer(f"r.{k}", each.first, each.last + 1, each.bytes_per_lane, alignment)
+        own = (buffer for unit in units for buffer in self.buffers(unit))
+        return Problem(self.machine.usable_bytes_per_lane, (*self.stays(), *own))
+
+    def stays(self) -> list[Buffer]:
+        """What is on chip from one unit to the next."""
+        return [
+            Buffer(f"r.{k}", each.first, each.last + 1, each.bytes_per_lane, self.machine.alignment)
             for k, each in enumerate((*self.plan.residents, *self.plan.slices))
         ]
-        for unit in units:
-            first = unit.segment.first
-            if unit.group is not None:
-                buffers += [
-                    Buffer(f"w.{first}.{i}", live.first, live.last + 1, live.bytes_per_lane, alignment)
-                    for i, live in enumerate(unit.group.outline.lives)
-                ]
-                buffers += [
-                    Buffer(f"t.{first + i}.g", first + i, first + i + 1, room, alignment)
-                    for i, room in enumerate(unit.rooms)
-                ]
-            elif unit.tiling is not None and unit.choice is not None:
-                buffers += [
-                    Buffer(f"t.{first}.{i}", first, first + 1, size, alignment)
-                    for i, size in enumerate(unit.tiling.parts(unit.choice.sizes))
-                ]
-        return Problem(self.machine.usable_bytes_per_lane, tuple(buffers))
+
+    def buffers(self, unit: Unit) -> Iterator[Buffer]:
+        """The windows and tiles of a unit."""
+        first, alignment = unit.segment.first, self.machine.alignment
+        if unit.group is not None:
+            for i, live in enumerate(unit.group.outline.lives):
+                yield Buffer(f"w.{first}.{i}", live.first, live.last + 1, live.bytes_per_lane, alignment)
+            for i, room in enumerate(unit.rooms):
+                yield Buffer(f"t.{first + i}.g", first + i, first + i + 1, room, alignment)
+        elif unit.tiling is not None and unit.choice is not None:
+            for i, size in enumerate(unit.tiling.parts(unit.choice.sizes)):
+                yield Buffer(f"t.{first}.{i}", first, first + 1, size, alignment)
 
     def write(self, units: Sequence[Unit], constant: Callable[[Constant], ir.Value]) -> None:
         """Write all units and erase the nests that they stand for."""
