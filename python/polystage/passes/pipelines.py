@@ -38,5 +38,5 @@ ALIASES: Mapping[str, str] = {
     "optimize": "hoist-parameters,eliminate-copies,remove-dead-nests,fuse-nests,verify-normal-form",
     "to-placed": f"{_LINEAR},map-banks,pack-parameters,stage",
     # addresses last: lowering makes temporaries, overlap copies
-    "to-npu": "lower-to-npu,skew-loops,pipeline-dma,allocate",
+    "to-npu": "lower-to-npu,skew-loops,order-instructions,pipeline-dma,allocate",
 }

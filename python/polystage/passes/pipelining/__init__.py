@@ -1,1 +1,1 @@
-"""The parts of ``pipeline-dma`` and ``skew-loops``: conflicts, schedules, iterations written elsewhere."""
+"""The parts of ``pipeline-dma``, ``skew-loops``, ``order-instructions``: conflicts, schedules, iterations elsewhere."""

@@ -117,6 +117,8 @@ class Reader:
         form = self._sum(linear[0], list(op.operands))
         if not modulus:
             return form
+        if not form.terms and form.low == form.high:
+            return Interval((), form.low % modulus, form.low % modulus)
         return Interval((), 0, modulus - 1, Copy(modulus, form.terms, form.low) if form.low == form.high else None)
 
     def _sum(self, row: Row, operands: Sequence[ir.Value]) -> Interval:

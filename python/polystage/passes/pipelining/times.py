@@ -24,7 +24,7 @@ def times_of(block: Block, machine: Machine) -> list[float]:
     busy: dict[str, float] = {}
     times = [0.0]
     for item in block.items:
-        for engine, ns in _item_ns(item, machine).items():
+        for engine, ns in item_ns(item, machine).items():
             busy[engine] = busy.get(engine, 0.0) + ns
         times.append(max(busy.values(), default=0.0))
     return times
@@ -56,13 +56,14 @@ def _strides(memref: ir.Value, access: ir.AffineMap) -> list[int]:
     return [0 if on_chip and linear[0].dims[d] else step for d, step in enumerate(moved)]
 
 
-def _item_ns(item: Item, machine: Machine) -> Mapping[str, float]:
+def item_ns(item: Item, machine: Machine) -> Mapping[str, float]:
+    """Time in ns for which an item occupies each engine."""
     if item.body is None:
         instruction = npu.decode(item.op)
         return {instruction.engine: _instruction_ns(instruction, machine)}
     found: dict[str, float] = {}
     for inner in item.body.items:
-        for engine, ns in _item_ns(inner, machine).items():
+        for engine, ns in item_ns(inner, machine).items():
             found[engine] = found.get(engine, 0.0) + ns * len(counts_of(item.op))
     return found
 
