@@ -16,6 +16,7 @@ from polystage.analysis.nests import main_function
 from polystage.analysis.values import before_casts, producer
 from polystage.dialects import npu
 
+PADDING = "polystage.padding"  # of the function: products with zeros that passes have added
 _PRODUCTS = frozenset({"arith.mulf", "arith.muli"})
 _SUMS = frozenset({"arith.addf", "arith.addi"})
 
@@ -70,6 +71,11 @@ def macs_by_element(module: ir.Operation) -> dict[str, int]:
             element = max(factors, key=lambda factor: npu.element_bytes(factor.type)).type
             totals[str(element)] = totals.get(str(element), 0) + poly.count(statement.domain)
     return totals
+
+
+def padding(function: ir.Operation) -> int:
+    """Products with zeros that passes have added, as ``PADDING`` of the function says."""
+    return ir.IntegerAttr(function.attributes[PADDING]).value if PADDING in function.attributes else 0
 
 
 def nest_count(module: ir.Operation) -> int:

@@ -149,8 +149,13 @@ class Sweeping:
         )
 
     def footprint(self, number: int, reference: Reference) -> Footprint:
-        """What a nest refers to; an accumulator that each sweep goes on with is held from the beginning."""
-        footprint = self.asked.get(number, self.boxes[number]).footprint(reference)
+        """What a nest refers to; an accumulator that each sweep goes on with is held from the beginning.
+
+        What nobody in the group makes need not be there before iterations that use it.
+        """
+        box = self.boxes[number]
+        asked = self.asked.get(number, box) if reference.array in self.group.writers else box
+        footprint = asked.footprint(reference)
         if number == self.group.sink and self._goes_on and reference.array == self.nests[number].store.array:
             dims = footprint.dims
             return self.memory.held.get(

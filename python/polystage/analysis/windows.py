@@ -154,8 +154,11 @@ def window_of(
     """The window of an array that the footprints refer to, and ``writers`` write; nests up to ``deepest`` do."""
     level = min(footprint.level for footprint in footprints)
     dims, moving = together(footprints)
-    shape = ir.MemRefType(array.type).shape
-    dims = [Interval(maximum(low, 0), minimum(high, extent)) for (low, high), extent in zip(dims, shape, strict=True)]
+    region = _region(array, [nest for nest, _ in writers], loaded=loaded)
+    dims = [
+        Interval(maximum(low, least), minimum(high, most + 1))
+        for (low, high), (least, most) in zip(dims, region, strict=True)
+    ]
     sliding = moving[0] if level == Level.STEP and len(moving) == 1 else None
     fold = over_all if level == Level.BEFORE else over_inner
     fixed = tuple(interval if d == sliding else _real(fold(interval)) for d, interval in enumerate(dims))
@@ -177,6 +180,14 @@ def window_of(
         unsaved = previous(done, FAR)
         low = np.minimum(low, np.where(unsaved < previous(high, -FAR), unsaved, FAR))
     return Window(array, level, deepest, sliding, _replaced(fixed, sliding, _sliding(low, high)), loaded, stored, done)
+
+
+def _region(array: ir.Value, writers: Sequence[SweptNest], *, loaded: bool) -> Region:
+    """What of an array there is: all of it, or what nests write. Operands that are wanted early may lie beside that."""
+    if loaded or not writers:
+        return tuple((0, extent - 1) for extent in ir.MemRefType(array.type).shape)
+    forms = zip(*(nest.store.forms for nest in writers), strict=True)
+    return tuple((min(form.least for form in own), max(form.most for form in own)) for own in forms)
 
 
 def _one_step(footprints: Sequence[Footprint]) -> Mask | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from polystage.analysis.compulsory import compulsory, macs
+from polystage.analysis.compulsory import PADDING, compulsory, macs, padding
 from polystage.analysis.index_boxes import Box, without
 from polystage.analysis.nests import Linear, Nest, main_function
 from polystage.analysis.values import array_name, producer
@@ -78,6 +78,9 @@ class PackTaps(Pass):
             ctx.statistic("packed")
             ctx.statistic("bytes", again)
             ctx.statistic("products", packing.padding)
+            function = main_function(op)
+            zeros = ir.IntegerAttr.get(ir.IntegerType.get_signless(64, op.context), padding(function) + packing.padding)
+            function.attributes[PADDING] = zeros
             with op.context, packing.taps.nest.op.location:
                 _Packer(op, packing, source).write()
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from torch_mlir import ir
 
 from polystage.alloc import Infeasible
+from polystage.analysis.compulsory import padding
 from polystage.analysis.implementation import ATTRIBUTE, RELAYOUT, Implementation, MalformedImplementationError
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nest_reader import read_nest
@@ -22,11 +24,12 @@ from polystage.analysis.values import array_name, check_arguments
 from polystage.machine import Machine, of_module
 from polystage.passes.banks.candidates import candidates, takes
 from polystage.passes.nests.relayouts import drop_relayout, is_relayout
-from polystage.passes.staging.folding import Folds, waiting
+from polystage.passes.staging.folding import waiting
 from polystage.passes.staging.order import advance_last_uses, cluster_initialisations
 from polystage.passes.staging.plan import Plan, Segment
 from polystage.passes.staging.plan_emission import PlanWriter, Unit
 from polystage.passes.staging.planning import NEAR, Freedom, plan_of
+from polystage.passes.staging.recomputing import moving, products, remakes, rewrite
 from polystage.passes.staging.schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
 
@@ -69,6 +72,7 @@ class Stage(Pass):
         resident: arrays that stay on chip between nests
         partly-resident: arrays of which a part does, and the rest goes to DRAM and comes back
         folded: arrays that wait on more lanes than those on which nests use them
+        recomputed: arrays of which a part is made again where it is read, as there is no room for it until then
         staged: nests staged
         grouped: groups of nests under shared tile loops
     """
@@ -95,6 +99,7 @@ class Stage(Pass):
         help="apart: the steps of a group share no elements, or the nests are no group; sliding: what the next step "
         "needs again stays on chip",
     )
+    recompute: float = option(0.02, help="most products made again or with zeros, as part of those of the model")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
         """Rewrite every nest of the function."""
@@ -119,40 +124,72 @@ class Stage(Pass):
     def _decided(self, module: ir.Operation, machine: Machine, ctx: PassContext) -> tuple[PlanWriter, Sequence[Unit]]:
         """A plan whose arrays are in their places, and its tiles; plans are for less room where no packing is found."""
         for most in () if self.strategy == "local" else SHARES:
-            function = main_function(module)
-            original = function.clone().operation
-            writer, folded = self._planned(function, machine, ctx, most)
+            original = main_function(module).clone().operation
+            trial = self._planned(main_function(module), machine, ctx, most)
+            plan = trial.plan or _every_nest_alone(trial.steps)
+            writer = PlanWriter(plan, trial.steps, machine)
             units = writer.decide()
             if not isinstance(units, Infeasible):
-                ctx.statistic("folded", folded)
+                ctx.statistic("folded", trial.folded)
+                ctx.statistic("recomputed", trial.recomputed)
                 return writer, units
-            original.clone(ip=ir.InsertionPoint(function))
-            function.erase()
+            original.clone(ip=ir.InsertionPoint(trial.function))
+            trial.function.erase()
         steps = list(_schedule(main_function(module), machine, ctx))
         writer = PlanWriter(_every_nest_alone(steps), steps, machine)
         units = writer.decide()
         assert not isinstance(units, Infeasible), units  # the smallest tiles of one nest fit, as `_schedule` asked
         return writer, units
 
-    def _planned(
-        self, function: ir.Operation, machine: Machine, ctx: PassContext, most: float
-    ) -> tuple[PlanWriter, int]:
-        """The best plan found in that part of the capacity, its arrays in their places; how many of them are folded."""
-        steps = list(_schedule(function, machine, ctx))
+    def _planned(self, function: ir.Operation, machine: Machine, ctx: PassContext, most: float) -> "_Trial":
+        """The best plan found in that part of the capacity, and the function that it is for; the others are erased.
+
+        Where the program as it is moves too much, one is tried whose waiting arrays are folded, and where these still
+        move, one that makes parts of them again.
+        """
         freedom = Freedom(self.residency != "off", self.residency == "partial", self.windows == "sliding")
+        steps = list(_schedule(function, machine, ctx))
         plan = plan_of(steps, machine, self.effort, freedom, most)
-        if plan is None or plan.cost <= NEAR * plan.least or not freedom.parts:
-            return PlanWriter(plan or _every_nest_alone(steps), steps, machine), 0
-        folds = Folds()
-        for wait in list(waiting(plan, steps, machine)):
-            folds.fold(wait, steps)
-        if folds.nests:
-            longer = list(_schedule(function, machine, ctx))
-            folded = plan_of(longer, machine, self.effort, freedom, most)
-            if folded is not None and folded.cost < plan.cost:
-                return PlanWriter(folded, longer, machine), len(folds.allocs) // 2
-            folds.undo()
-        return PlanWriter(plan, steps, machine), 0
+        trials = [_Trial(function, steps, plan)]
+        for recompute in (False, True) if self.recompute else (False,):
+            best = min(trials, key=_Trial.cost).plan
+            if plan is None or best is None or best.cost <= NEAR * best.least or not freedom.parts:
+                break
+            copy = function.clone(ip=ir.InsertionPoint(function)).operation
+            own = list(_schedule(copy, machine, ctx))
+            waits = list(waiting(plan, own, machine))
+            again = list(remakes(moving(waits, best), own, self._budget(copy, own), machine)) if recompute else []
+            if not waits or (recompute and not again):
+                copy.erase()
+                break
+            rewrite(waits, again, own)
+            own = list(_schedule(copy, machine, ctx))
+            trials.append(_Trial(copy, own, plan_of(own, machine, self.effort, freedom, most), len(waits), len(again)))
+        best = min(trials, key=_Trial.cost)
+        for each in trials:
+            if each is not best:
+                each.function.erase()
+        return best
+
+    def _budget(self, function: ir.Operation, steps: Sequence[Step]) -> int:
+        """Products that may be made again, beside those with zeros that are there already."""
+        zeros = padding(function)
+        return max(0, int(self.recompute * (products(steps) - zeros)) - zeros)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A function, its nests and a plan for them; how many arrays wait folded in it, and how many are made again."""
+
+    function: ir.Operation
+    steps: Sequence[Step]
+    plan: Plan | None
+    folded: int = 0
+    recomputed: int = 0
+
+    def cost(self) -> float:
+        """DRAM bytes of the plan."""
+        return inf if self.plan is None else self.plan.cost
 
 
 def _every_nest_alone(steps: Sequence[Step]) -> Plan:

@@ -10,7 +10,7 @@ Each block is a nest, so that all accesses are linear. A border is not copied: i
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, prod
 
@@ -24,7 +24,7 @@ from polystage.analysis.values import array_name, producer
 from polystage.dialects import affine
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
-from polystage.passes.nests.ir import op_after, op_before
+from polystage.passes.nests.ir import op_after
 from polystage.passes.nests.relayouts import innermost
 from polystage.passes.staging.plan import Plan
 from polystage.passes.staging.schedule import Step, Uses, layout_of, read, uses_of, written
@@ -131,71 +131,64 @@ def _volume(box: Box) -> int:
     return prod(high - low + 1 for low, high in box)
 
 
-@dataclass
-class Folds:
-    """Waiting arrays that were folded in the IR, and what it takes to undo that."""
+def folded_name(array: ir.Value) -> str:
+    """The name of an array while it is folded."""
+    return f"{array_name(array)}.folded"
 
-    allocs: list[ir.Operation] = field(default_factory=list[ir.Operation])
-    nests: list[ir.Operation] = field(default_factory=list[ir.Operation])
-    moved: list[tuple[ir.Operation, ir.Operation]] = field(default_factory=list[tuple[ir.Operation, ir.Operation]])
-    turned: list[tuple[ir.Operation, int, ir.Value]] = field(default_factory=list[tuple[ir.Operation, int, ir.Value]])
 
-    def fold(self, wait: Wait, steps: Sequence[Step]) -> None:
-        """Fold an array that these nests use."""
-        name, alloc = array_name(wait.array), producer(wait.array)
+def unfolded(wait: Wait) -> ir.Value:
+    """A new array for the nests behind a wait."""
+    alloc = producer(wait.array)
+    assert alloc is not None
+    with ir.InsertionPoint(alloc), alloc.location:
+        return affine.alloc(ir.MemRefType(wait.array.type), f"{array_name(wait.array)}.unfolded")
+
+
+def fold(wait: Wait, kept: Wait | None, target: ir.Value, steps: Sequence[Step]) -> None:
+    """Let a part of an array that these nests use wait folded; nests behind the wait use ``target`` instead.
+
+    The part ``kept`` and the border are there when they run. All else of the wait somebody has to put there.
+    """
+    first = steps[wait.before].nest.op
+    makers = [step.nest for step in steps[: wait.after + 1] if step.nest.store.array == wait.array]
+    behind = op_after(makers[-1].op)
+    for nest in makers:
+        if not nest.loads and common(span(nest.store.access, nest), wait.box) is None:
+            _border(wait, steps, nest, first, target)
+    if kept is not None:
+        alloc = producer(wait.array)
         assert alloc is not None
         with ir.InsertionPoint(alloc), alloc.location:
-            folded = affine.alloc(wait.type, f"{name}.folded")
-            unfolded = affine.alloc(ir.MemRefType(wait.array.type), f"{name}.unfolded")
-        self.allocs += [ir.OpResult(array).owner.operation for array in (folded, unfolded)]
-        first = steps[wait.before].nest.op
-        makers = [step.nest for step in steps[: wait.after + 1] if step.nest.store.array == wait.array]
-        behind = op_after(makers[-1].op)
-        for nest in makers:
-            if not nest.loads and common(span(nest.store.access, nest), wait.box) is None:
-                self._border(wait, steps, nest, first, unfolded)
-        for block in range(wait.blocks):
-            self.nests.append(_copy(wait, block, behind, wait.array, folded, into=True))
-        for block in range(wait.blocks):
-            self.nests.append(_copy(wait, block, first, unfolded, folded, into=False))
-        for step in steps[wait.before :]:
-            self._turn(step.nest.op, wait.array, unfolded)
-
-    def undo(self) -> None:
-        """Bring the IR back to where it was."""
-        for op, operand, before in reversed(self.turned):
-            op.operands[operand] = before
-        for nest, behind in reversed(self.moved):
-            nest.move_before(behind)
-        for op in (*self.nests, *self.allocs):
-            op.erase()
-
-    def _border(self, wait: Wait, steps: Sequence[Step], fill: Nest, first: ir.Operation, unfolded: ir.Value) -> None:
-        """Fill a border where it is read: of what comes back, and of the array only if it is read before that."""
-        box = span(fill.store.access, fill)
-        if any(common(box, each) for each in read(steps[: wait.after + 1], wait.array)):
-            with ir.InsertionPoint(first):
-                nest = fill.op.clone().operation
-            self.nests.append(nest)
-        else:
-            nest = fill.op
-            self.moved.append((nest, op_after(nest)))
-            nest.move_before(first)
-        self._turn(nest, wait.array, unfolded)
-
-    def _turn(self, nest: ir.Operation, array: ir.Value, other: ir.Value) -> None:
-        """Let a nest use another array."""
-        for op in innermost(nest):
-            for number, operand in enumerate(op.operands):
-                if operand == array:
-                    self.turned.append((op, number, array))
-                    op.operands[number] = other
+            folded = affine.alloc(kept.type, folded_name(wait.array))
+        for block in range(kept.blocks):
+            _copy(kept, block, behind, wait.array, folded, into=True)
+        for block in range(kept.blocks):
+            _copy(kept, block, first, target, folded, into=False)
+    for step in steps[wait.before :]:
+        _turn(step.nest.op, wait.array, target)
 
 
-def _copy(
-    wait: Wait, block: int, before: ir.Operation, plain: ir.Value, folded: ir.Value, *, into: bool
-) -> ir.Operation:
-    """A nest of relayout for one block, ``into`` the folded array or from there; returns it."""
+def _border(wait: Wait, steps: Sequence[Step], fill: Nest, first: ir.Operation, target: ir.Value) -> None:
+    """Fill a border where it is read: of what comes back, and of the array only if it is read before that."""
+    box, nest = span(fill.store.access, fill), fill.op
+    if any(common(box, each) for each in read(steps[: wait.after + 1], wait.array)):
+        with ir.InsertionPoint(first):
+            nest = fill.op.clone().operation
+    else:
+        nest.move_before(first)
+    _turn(nest, wait.array, target)
+
+
+def _turn(nest: ir.Operation, array: ir.Value, other: ir.Value) -> None:
+    """Let a nest use another array."""
+    for op in innermost(nest):
+        for number, operand in enumerate(op.operands):
+            if operand == array:
+                op.operands[number] = other
+
+
+def _copy(wait: Wait, block: int, before: ir.Operation, plain: ir.Value, folded: ir.Value, *, into: bool) -> None:
+    """Write a nest of relayout for one block, ``into`` the folded array or from there."""
     loops = [wait.lane_dim, *wait.free, wait.dim]
     lows = [wait.box[d][0] for d in loops[:-1]] + [wait.box[wait.dim][0] + block]
     steps = [1] * (len(loops) - 1) + [wait.blocks]
@@ -211,4 +204,3 @@ def _copy(
             affine.store(affine.load(plain, there, ivs), folded, here, ivs)
         else:
             affine.store(affine.load(folded, here, ivs), plain, there, ivs)
-    return op_before(before)
