@@ -32,7 +32,7 @@ class Implementation:
     operand that becomes the lanes of the result (None: one row); ``stationary`` says which factor stays (0 or 1).
     ``replicated``: the result is computed on every lane alike, for readers that need all of it on each of their lanes:
     an elementwise nest without lane loop runs on all lanes, a sum across lanes is a product with a square of ones.
-    ``relayout``: a copy that only changes the layout, by a transfer and not by an engine.
+    ``relayout``: a copy by a transfer, not by an engine: into another layout, or to other lanes.
     """
 
     kind: str

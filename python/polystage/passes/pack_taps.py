@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from polystage.analysis.compulsory import PADDING, compulsory, macs, padding
+from polystage.analysis.implementation import ATTRIBUTE, RELAYOUT
 from polystage.analysis.index_boxes import Box, without
 from polystage.analysis.nests import Linear, Nest, main_function
 from polystage.analysis.values import array_name, producer
@@ -23,6 +24,9 @@ from polystage.passes.nests.load_function import (
     with_results,
 )
 from polystage.pipeline import Pass, PassContext, option
+
+_ROOM = 2 / 3
+"""Part of the scratchpad that an image and the rows that it is made of may take."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ class PackTaps(Pass):
     ... %y[%m, %i, %j] += %v[%m, %c, %r, %s] * %u[%c, %i + %r, 2 * %j + %s]                // %c < 6, %r < 4
     ```
 
+    Taps whose distance is a multiple of the stride have rows in common. Where there is room for both, these are read
+    once, and copied on chip to the lanes of each tap by a transfer (`npu.implementation = {kind = "relayout"}`):
+
+    ```mlir
+    ... %v[%c, %i, %j] = %x[%c, 2 * %i, %j]
+    ... %u[%c, %i, %j] = %v[%c, %i, %j]
+    ... %u[%c + 6, %i, %j] = %v[%c, %i + 1, %j]                                            // the tap of %r = 2
+    ```
+
     As many taps are packed as leave the fewest products, within the lanes, the bytes that are read twice and the
     products with zeros that the options allow. A kernel is packed where its image is an argument or a padded copy of
     one, which nothing else reads, and its weight is a parameter.
@@ -63,6 +76,11 @@ class PackTaps(Pass):
 
     strategy: str = option("pack", choices=("off", "pack"), help="off: taps stay one after another")
     dram: float = option(0.01, help="most bytes read again, as part of the compulsory ones")
+    rows: str = option(
+        "copied",
+        choices=("read", "copied"),
+        help="copied: rows that several taps need are read once and copied on chip, where there is room; read: again",
+    )
     padding: float = option(0.015, help="most products with zeros, as part of all products")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -87,24 +105,36 @@ class PackTaps(Pass):
     def _next(self, op: ir.Operation, most_bytes: float, most_products: float) -> "tuple[Packing, Source] | None":
         """The first kernel that can be packed, as it is best packed; none that is packed has taps left."""
         nests = list(readable_nests(main_function(op)))
+        shared = (False, True) if self.rows == "copied" else (False,)
         for nest in nests:
-            for packing, source in _packings(nest, nests, of_module(op)):
+            for packing, source in _packings(nest, nests, of_module(op), shared):
                 again = packing.read(source.bytes) - source.bytes
                 if again <= most_bytes and packing.padding <= most_products:
                     return packing, source
         return None
 
 
-def _packings(nest: Nest, nests: Sequence[Nest], machine: Machine) -> list[tuple[Packing, Source]]:
+def _packings(
+    nest: Nest, nests: Sequence[Nest], machine: Machine, shared: Sequence[bool]
+) -> list[tuple[Packing, Source]]:
     """What can be done with a nest, the fewest products first, then the fewest bytes."""
     found: list[tuple[Packing, Source]] = []
     for taps in taps_of(nest):
         source = source_of(taps, nests)
         most = min(machine.lanes // taps.channels, taps.taps)
         if source is not None:
-            found += [(Packing(taps, count), source) for count in range(2, most + 1)]
-    found = [each for each in found if each[0].steps < each[0].taps.taps]
+            packings = [Packing(taps, count, shared=each) for count in range(2, most + 1) for each in shared]
+            found += [(packing, source) for packing in packings]
+    found = [each for each in found if _useful(each[0], machine)]
     return sorted(found, key=lambda each: (each[0].steps / each[0].taps.taps, each[0].read(each[1].bytes)))
+
+
+def _useful(packing: Packing, machine: Machine) -> bool:
+    """Whether a packing saves products; where rows are copied on chip, whether they are, and find room for it."""
+    if packing.steps == packing.taps.taps:
+        return False
+    room = _ROOM * machine.usable_bytes_per_lane
+    return not packing.shared or (len(packing.groups) < packing.count and packing.bytes_per_lane <= room)
 
 
 class _Packer:
@@ -135,12 +165,39 @@ class _Packer:
         shape = list(type_.shape)
         shape[taps.channel_dim], shape[taps.row] = self.packing.count * taps.channels, self.packing.rows
         image = affine.alloc(ir.MemRefType.get(shape, type_.element_type), f"{array_name(self.image)}.taps")
-        parts = [self._part(group) for group in range(self.packing.count)]
-        for box in self._empty([part.box for part in parts], tuple((0, extent - 1) for extent in shape)):
+        if not self.packing.shared:
+            self._read(image, range(self.packing.count), self.packing.rows)
+            return image
+        groups = self.packing.groups
+        shape[taps.channel_dim] = len(groups) * taps.channels
+        shape[taps.row] += max(self.packing.source(group)[1] for group in range(self.packing.count))
+        rows = affine.alloc(ir.MemRefType.get(shape, type_.element_type), f"{array_name(self.image)}.rows")
+        self._read(rows, groups, shape[taps.row])
+        for group in range(self.packing.count):
+            first, shift = self.packing.source(group)
+            self._shift(rows, groups.index(first), shift, image, group)
+        return image
+
+    def _read(self, image: ir.Value, groups: Sequence[int], rows: int) -> None:
+        """Fill an image of some groups, and copy them from the argument."""
+        parts = [self._part(group, place, rows) for place, group in enumerate(groups)]
+        whole = tuple((0, extent - 1) for extent in ir.MemRefType(image.type).shape)
+        for box in self._empty([part.box for part in parts], whole):
             self._fill(image, box)
         for part in parts:
             self._copy(image, part)
-        return image
+
+    def _shift(self, rows: ir.Value, place: int, shift: int, image: ir.Value, group: int) -> None:
+        """Copy the rows of a group, from ``shift`` on, to the lanes of another one."""
+        taps = self.taps
+        box = [(0, extent - 1) for extent in ir.MemRefType(image.type).shape]
+        box[taps.channel_dim] = group * taps.channels, (group + 1) * taps.channels - 1
+        extents, access = _over(box)
+        read = list(access.results)
+        read[taps.channel_dim] = read[taps.channel_dim] + (place - group) * taps.channels
+        read[taps.row] = read[taps.row] + shift
+        with affine.nest(extents, {ATTRIBUTE: RELAYOUT.to_attribute()}) as ivs:
+            affine.store(affine.load(rows, ir.AffineMap.get(len(ivs), 0, read), ivs), image, access, ivs)
 
     def _empty(self, boxes: Sequence[Box], whole: Box) -> Iterator[Box]:
         """Disjoint boxes to be filled before groups are copied into ``boxes``.
@@ -156,8 +213,8 @@ class _Packer:
         for box in boxes if apart else ():
             yield from without((*middle[:channel], box[channel], *middle[channel + 1 :]), box)
 
-    def _part(self, group: int) -> "_Part":
-        """What the argument gives to a group of lanes."""
+    def _part(self, group: int, place: int, most: int) -> "_Part":
+        """What the argument gives to a group in lanes from ``place`` groups on, which have so many rows."""
         taps, packing, copy = self.taps, self.packing, self.source.copy
         shape = ir.MemRefType(self.image.type).shape
         box = [(0, extent - 1) for extent in shape]
@@ -165,8 +222,8 @@ class _Packer:
             box = [index.span(copy.extents) for index in copy.store.access.indices]
         low, high = box[taps.row]
         first, pitch = packing.first(group), packing.pitch
-        rows = max(0, -((first - low) // pitch)), min(packing.rows - 1, (high - first) // pitch)
-        start = group * taps.channels
+        rows = max(0, -((first - low) // pitch)), min(most - 1, (high - first) // pitch)
+        start = place * taps.channels
         box[taps.row], box[taps.channel_dim] = rows, (start, start + taps.channels - 1)
         return _Part(tuple(box), first + pitch * rows[0])
 

@@ -1,9 +1,27 @@
 // Three taps of a stride of two: with all of them beside each other rows are read again, with two a tap of zeros is added.
-// RUN: polystage-opt --set-target=name=tiny --pack-taps=dram=1 --mlir-pass-statistics %s 2>%t | FileCheck %s
+// RUN: polystage-opt --set-target=name=tiny --pack-taps="dram=1 rows=read" --mlir-pass-statistics %s 2>%t | FileCheck %s
 // RUN: FileCheck %s --check-prefix=STATS --input-file=%t
-// RUN: polystage-opt --set-target=name=tiny --pack-taps=padding=1 %s | FileCheck %s --check-prefix=PADDED
-// RUN: polystage-opt --set-target=name=tiny --pack-taps %s | FileCheck %s --check-prefix=STAYS
+// RUN: polystage-opt --set-target=name=tiny --pack-taps="padding=1 rows=read" %s | FileCheck %s --check-prefix=PADDED
+// RUN: polystage-opt --set-target=name=tiny --pack-taps=rows=read %s | FileCheck %s --check-prefix=STAYS
 // RUN: polystage-opt --set-target=name=tiny --pack-taps="strategy=off dram=1" %s | FileCheck %s --check-prefix=STAYS
+// RUN: polystage-opt --set-target=name=tiny --pack-taps %s | FileCheck %s --check-prefix=COPIED
+// RUN: polystage-opt --set-target="name=tiny sbuf=8192" --pack-taps %s | FileCheck %s --check-prefix=COPIED
+// RUN: polystage-opt --set-target="name=tiny sbuf=2048" --pack-taps %s | FileCheck %s --check-prefix=STAYS
+
+// Without bytes read again: even and odd rows are read once, and the third tap takes those of the first one, the next
+// rows, from its lanes. With little room it stays.
+// COPIED:       %[[T:.*]] = memref.alloc() {polystage.name = "t.taps"} : memref<6x4x9xf32>
+// COPIED:       %[[R:.*]] = memref.alloc() {polystage.name = "t.rows"} : memref<4x5x9xf32>
+// COPIED:       affine.load %{{.*}}[%{{.*}}, (%[[I:.*]] + 1) * 2 - 1, %{{.*}}] : memref<2x8x8xf32>
+// COPIED:       affine.load %{{.*}}[%{{.*}}, %[[I:.*]] * 2, %{{.*}}] : memref<2x8x8xf32>
+// COPIED:       affine.load %[[R]][%[[C:.*]], %[[I:.*]], %[[J:.*]]]
+// COPIED-NEXT:  affine.store %{{.*}}, %[[T]][%[[C]], %[[I]], %[[J]]]
+// COPIED:       npu.implementation = {kind = "relayout"}
+// COPIED:       affine.load %[[R]][%[[C:.*]] + 2, %[[I:.*]], %[[J:.*]]]
+// COPIED-NEXT:  affine.store %{{.*}}, %[[T]][%[[C]] + 2, %[[I]], %[[J]]]
+// COPIED:       affine.load %[[R]][%[[C:.*]], %[[I:.*]] + 1, %[[J:.*]]]
+// COPIED-NEXT:  affine.store %{{.*}}, %[[T]][%[[C]] + 4, %[[I]], %[[J]]]
+// COPIED:       affine.load %[[T]]
 
 // STATS-DAG: 1 packed
 // STATS-DAG: 256 bytes

@@ -20,7 +20,7 @@ from math import prod
 from torch_mlir import ir
 
 from polystage.analysis.costs import broadcast_ns, engine_ns, exchange_ns, move_ns
-from polystage.analysis.implementation import Implementation
+from polystage.analysis.implementation import RELAYOUT, Implementation
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nests import Nest, signature
 from polystage.analysis.reductions import product_of, reduction_of
@@ -51,13 +51,16 @@ from polystage.passes.banks.slots import (
     is_given,
     is_on_every_lane,
     is_packed,
+    largest_dim,
     loads_only,
+    moved_choices,
     private_copy,
     run_of,
     slots_of,
     wanted_layout,
 )
 from polystage.passes.banks.strategy import Pins
+from polystage.passes.nests.relayouts import is_moved
 
 NO_PINS = Pins()
 ELSEWHERE = 1.0
@@ -153,6 +156,9 @@ class _Builder:
         self, nest: Nest, slots: Sequence[Slot], pin: Implementation | None
     ) -> tuple[Item, tuple[Implementation, ...]]:
         """The nest with the numbers of its arrays for regions, for now."""
+        if is_moved(nest.op):
+            choices, numbers = moved_choices(nest, slots, self.machine), [self.number[s.access.array] for s in slots]
+            return Item(tuple(numbers), choices, 0, 1, follows=True, macs=0), (RELAYOUT,) * len(choices)
         options = self._options(nest) if pin is None else _pinned(nest, pin, self.machine)
         known: Numbers = {}
         choices = [
@@ -390,8 +396,3 @@ def size_of(array: ir.Value) -> int:
     """Bytes of an array."""
     type_ = ir.MemRefType(array.type)
     return prod(type_.shape) * element_bytes(type_.element_type)
-
-
-def largest_dim(shape: Sequence[int]) -> int:
-    """The first of the largest dimensions; one lane for a single element."""
-    return max(range(len(shape)), key=lambda k: shape[k]) if prod(shape) > 1 else ONE_LANE

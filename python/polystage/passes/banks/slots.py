@@ -7,6 +7,7 @@ from math import prod
 
 from torch_mlir import ir
 
+from polystage.analysis.costs import move_ns
 from polystage.analysis.implementation import Implementation
 from polystage.analysis.layouts import Layout, is_direct, lane_dim
 from polystage.analysis.nests import Access, Load, Nest
@@ -14,7 +15,7 @@ from polystage.analysis.tiling import lane_of_result
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
-from polystage.passes.banks.problem import ANY, ONE_LANE, REPLICATED
+from polystage.passes.banks.problem import ANY, ONE_LANE, REPLICATED, Choice
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,19 @@ def private_copy(slot: Slot, loop: int | None, nest: Nest, machine: Machine) -> 
     return lanes * free * element, min(free, run_of(hull, slot.type.shape)) * element
 
 
+def moved_choices(nest: Nest, slots: Sequence[Slot], machine: Machine) -> tuple[Choice, ...]:
+    """How a copy by a transfer may lie: with any loop across the lanes of both ends."""
+    source, target = slots
+    size = footprint(source, nest)
+    found: list[Choice] = []
+    for loop in sorted(nest.parallel):
+        there, here = lane_dim(source.access, loop), lane_dim(target.access, loop)
+        if there is not None and here is not None:
+            _, run = private_copy(source, loop, nest, machine)
+            found.append(Choice(move_ns(size, run, machine), (there, here)))
+    return tuple(found)
+
+
 def footprint(slot: Slot, nest: Nest) -> int:
     """Bytes of the box around all that the slot touches."""
     return prod(hull_of([slot.access], [nest])) * element_bytes(slot.type.element_type)
@@ -127,3 +141,8 @@ def run_of(hull: Sequence[int], shape: Sequence[int]) -> int:
             break
         run *= outer
     return run
+
+
+def largest_dim(shape: Sequence[int]) -> int:
+    """The first of the largest dimensions; one lane for a single element."""
+    return max(range(len(shape)), key=lambda k: shape[k]) if prod(shape) > 1 else ONE_LANE

@@ -51,11 +51,13 @@ class Taps:
 class Packing:
     """``count`` taps beside each other, ``steps`` times: tap ``count * q + p`` is in lane group ``p`` at step ``q``.
 
-    Group ``p`` has of the image every ``pitch``-th row from ``first + step * p`` on, ``rows`` of them.
+    Group ``p`` has of the image every ``pitch``-th row from ``first + step * p`` on, ``rows`` of them. ``shared``: what
+    several groups have is read once, and copied on chip to the lanes of each.
     """
 
     taps: Taps
     count: int
+    shared: bool
 
     @property
     def steps(self) -> int:
@@ -86,14 +88,37 @@ class Packing:
         """Row of the image that row 0 of a group is."""
         return self.taps.image.indices[self.taps.row].const + self._factors[1] * group
 
+    def source(self, group: int) -> tuple[int, int]:
+        """The first group that has the rows of ``group``, and which of its rows is row 0."""
+        step = self._factors[1]
+        first = next(each for each in range(group + 1) if step * (group - each) % self.pitch == 0)
+        return first, step * (group - first) // self.pitch
+
     @property
     def padding(self) -> int:
         """Multiply-accumulates with a weight of zero."""
         return (self.steps * self.count - self.taps.taps) * prod(self.taps.nest.extents) // self.taps.taps
 
+    @property
+    def groups(self) -> list[int]:
+        """The groups that are read."""
+        return (
+            sorted({self.source(group)[0] for group in range(self.count)}) if self.shared else list(range(self.count))
+        )
+
     def read(self, source: int) -> int:
         """Bytes that are read for all groups of a source of that many bytes."""
-        return ceil(source * self.count / self.pitch)
+        return ceil(source * len(self.groups) / self.pitch)
+
+    @property
+    def bytes_per_lane(self) -> int:
+        """Bytes of a lane that the groups take, and what is read for them where it is shared."""
+        image = self.taps.image
+        type_ = ir.MemRefType(image.array.type)
+        others = [extent for dim, extent in enumerate(type_.shape) if dim not in (self.taps.row, self.taps.channel_dim)]
+        shift = max(self.source(group)[1] for group in range(self.count))
+        rows = 2 * self.rows + shift if self.shared else self.rows
+        return rows * prod(others) * element_bytes(type_.element_type)
 
     @property
     def _factors(self) -> tuple[int, int]:

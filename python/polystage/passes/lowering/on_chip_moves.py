@@ -170,10 +170,9 @@ def _dma_ns(nest: Nest, machine: Machine) -> float:
     size = run = npu.element_bytes(ir.MemRefType(nest.store.array.type).element_type)
     steps = [tuple(_stride(end, loop) for end in _ends(nest)) for loop in range(len(nest.extents))]
     length = 1
-    for step, extent in sorted((step, extent) for step, extent in zip(steps, nest.extents, strict=True) if extent > 1):
-        if step != (length, length):
-            break
-        length *= extent
+    for step, extent in sorted(zip(steps, nest.extents, strict=True)):
+        if extent > 1 and step == (length, length):
+            length *= extent
     return move_ns(size * prod(nest.extents), run * length, machine)
 
 

@@ -8,6 +8,14 @@ from polystage.analysis.values import producer
 
 def is_relayout(loop: ir.Operation) -> bool:
     """Whether the nest only brings an array into another layout."""
+    if not is_moved(loop):
+        return False
+    maps = [op.attributes["map"] for op in innermost(loop) if op.name in ("affine.load", "affine.store")]
+    return all(each == maps[0] for each in maps)
+
+
+def is_moved(loop: ir.Operation) -> bool:
+    """Whether the nest is a copy by a transfer, whatever lanes both ends have."""
     return ATTRIBUTE in loop.attributes and loop.attributes[ATTRIBUTE] == RELAYOUT.to_attribute()
 
 

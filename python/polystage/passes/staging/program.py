@@ -9,7 +9,7 @@ from torch_mlir import ir
 
 from polystage.analysis.coverage import written_by
 from polystage.analysis.index_boxes import Box, hull
-from polystage.analysis.nests import signature
+from polystage.analysis.nests import Nest, signature
 from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
@@ -73,6 +73,7 @@ class Program:
             touched = tuple(sorted({*uses.reads, *uses.writes}))
             fixed = uses.indirect or (op is not None and op.name != "memref.alloc")
             fixed = fixed or (kind == "output" and not self._solid(value, uses.writes, len(self.steps)))
+            fixed = fixed or (op is None and not uses.writes and self._brought_once(uses.reads, prod(type_.shape)))
             yield value, Array(
                 value, layout, prod(type_.shape) * size, self._aligned(lane), kind, touched,
                 tuple(sorted(set(uses.reads))), tuple(sorted(set(uses.writes))), fixed,
@@ -109,8 +110,20 @@ class Program:
         key = (self.steps[k].implementation, self.signatures[k], tuple(b.access.indices for b in tiling.buffers), room)
         if key not in self.singles:
             choice = choose(tiling, self.machine, room)
-            self.singles[key] = choice, dram_bytes(tiling, choice, on_chip)
+            self.singles[key] = choice, self._moved(k, on_chip) or dram_bytes(tiling, choice, on_chip)
         return self.singles[key]
+
+    def _moved(self, k: int, on_chip: frozenset[ir.Value]) -> int:
+        """DRAM bytes of a nest that only brings elements on chip, or from there: not those of the box around them."""
+        nest = self.steps[k].nest
+        if not _copies(nest) or (nest.loads[0].array in on_chip) == (nest.store.array in on_chip):
+            return 0
+        return prod(nest.extents) * element_bytes(ir.MemRefType(nest.store.array.type).element_type)
+
+    def _brought_once(self, reads: Sequence[int], elements: int) -> bool:
+        """Whether nests only bring an array elsewhere, in parts that are no more than it: there it needs no place."""
+        nests = [self.steps[k].nest for k in set(reads)]
+        return all(map(_copies, nests)) and sum(prod(nest.extents) for nest in nests) <= elements
 
     def solid(self, value: ir.Value, first: int) -> bool:
         """Whether what nests before ``first`` wrote of an array leaves no holes, so that a box of it can move."""
@@ -154,6 +167,11 @@ class Program:
         """Whether a nest reads and writes an array."""
         nest = self.steps[k].nest
         return nest.store.array == value and any(access.array == value for access in nest.loads)
+
+
+def _copies(nest: Nest) -> bool:
+    """Whether a nest only moves elements."""
+    return len(nest.nodes) == 1 and len(nest.loads) == 1 and not nest.store.indirect
 
 
 def _volume(box: Box) -> int:
