@@ -56,3 +56,12 @@ def test_patches_take_fewer_products_and_no_more_bytes(dtype: str | None) -> Non
     assert packed.check.passed
     assert packed.dram.total == plain.dram.total
     assert packed.instructions.by_op["matmul"] < plain.instructions.by_op["matmul"]
+
+
+def test_copied_rows_stay_apart_where_every_nest_is_staged_by_itself() -> None:
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    model = Stem(3, 3, 2, 1, 1).eval()
+    options = {**ANY, "stage": "local"}
+    report = polystage.compile(model, (torch.randn(1, 3, 14, 6),), "trainium1", strategy=options).check()
+    assert report.check is not None
+    assert report.check.passed

@@ -10,8 +10,9 @@ def is_relayout(loop: ir.Operation) -> bool:
     """Whether the nest only brings an array into another layout."""
     if not is_moved(loop):
         return False
-    maps = [op.attributes["map"] for op in innermost(loop) if op.name in ("affine.load", "affine.store")]
-    return all(each == maps[0] for each in maps)
+    load, store = (op for op in innermost(loop) if op.name in ("affine.load", "affine.store"))
+    shapes = [ir.MemRefType(array.type).shape for array in (load.operands[0], store.operands[1])]
+    return load.attributes["map"] == store.attributes["map"] and shapes[0] == shapes[1]
 
 
 def is_moved(loop: ir.Operation) -> bool:
