@@ -1,15 +1,16 @@
 """Give every buffer its address."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 from torch_mlir import ir
 
-from polystage.alloc import Buffer, Infeasible, Problem, Solver, solve
+from polystage.alloc import Buffer, Infeasible, Problem, Solution, Solver, solve
 from polystage.analysis.nests import main_function
 from polystage.analysis.values import array_name, array_problem
 from polystage.dialects import npu
+from polystage.dialects.npu.planned import planned_offset
 from polystage.machine import Machine, of_module
 from polystage.passes.pipelining.dma_proof import prove
 from polystage.pipeline import Pass, PassContext
@@ -27,7 +28,8 @@ class Allocate(Pass):
     A buffer lives from its `memref.alloc` to the last operation of the same block that uses it, directly or in a
     nested loop, or waits for a transfer that does; buffers whose lives meet get disjoint addresses. On chip an address
     is a byte offset inside each lane, in DRAM an offset into the arena of intermediates. The highest byte in use is
-    noted on the module as `npu.sbuf_peak`, `npu.psum_peak` (bytes per lane) and `npu.dram_peak`.
+    noted on the module as `npu.sbuf_peak`, `npu.psum_peak` (bytes per lane) and `npu.dram_peak`. Where no packing is
+    found, buffers lie where `stage` has planned them (`polystage.planned`, in bytes of a lane).
 
     Before:
 
@@ -65,14 +67,10 @@ class Allocate(Pass):
         for memory, limits in limits_of(machine).items():
             allocs = [live for live in lives if live.memory == memory]
             buffers = [live.buffer(str(k), limits) for k, live in enumerate(allocs)]
-            solution = solve(Problem(limits.capacity, tuple(buffers)))
+            solution = placed(allocs, limits)
             if isinstance(solution, Infeasible):
-                where = max(allocs, key=lambda live: live.bytes)
-                ctx.error(
-                    where.op,
-                    f"buffers in {memory} need {solution.demand:,} bytes{limits.unit} at once, {machine.name} has "
-                    f"{limits.capacity:,}; the largest is '{array_name(where.op.results[0])}' with {where.bytes:,}",
-                )
+                where = allocs[int(max(solution.section, key=lambda buffer: buffer.size).name)]
+                ctx.error(where.op, _too_full(solution, where, limits, f"{memory} of {machine.name}"))
                 continue
             peak = 0
             for live, buffer in zip(allocs, buffers, strict=True):
@@ -85,6 +83,16 @@ class Allocate(Pass):
     def prove(self, before: ir.Operation, after: ir.Operation, ctx: PassContext) -> None:
         """Have the checker of `verify-dma` prove that no buffer lies where a transfer in flight reads or writes."""
         prove(after, ctx, addresses=True)
+
+
+def _too_full(found: Infeasible, where: "Live", limits: "Limits", memory: str) -> str:
+    """Why buffers have no addresses, with the largest one where they are most."""
+    largest = f"the largest live there is '{array_name(where.op.results[0])}' with {where.bytes:,}"
+    if found.proof == "load":
+        need = f"buffers in {memory} need {found.demand:,} bytes{limits.unit} at once, it has {limits.capacity:,}"
+        return f"{need}; {largest}"
+    best = f"found none for {limits.capacity:,} bytes{limits.unit} but one for {found.demand:,}"
+    return f"buffers in {memory} have no packing, or a search {best}; at the fullest moment {largest}"
 
 
 def _unplaceable(type_: ir.MemRefType, machine: Machine) -> str | None:
@@ -175,13 +183,41 @@ def lifetimes(function: ir.Operation) -> Iterator[Live]:
             yield Live(op, first[op], max(ends, default=last[op]))
 
 
+def placed(lives: Sequence[Live], limits: Limits, solver: Solver | None = None) -> Solution | Infeasible:
+    """Offsets of buffers of one memory, named by their positions; as they were planned if no other packing is found."""
+    buffers = [live.buffer(str(k), limits) for k, live in enumerate(lives)]
+    found = solve(Problem(limits.capacity, tuple(buffers)), _QUIET)
+    if isinstance(found, Solution) or found.proved:
+        return found
+    planned = solve(Problem(limits.capacity, tuple(_pinned(lives, buffers, limits))), _QUIET)
+    return planned if isinstance(planned, Solution) else solve(Problem(limits.capacity, tuple(buffers)), solver)
+
+
+def _pinned(lives: Sequence[Live], buffers: Sequence[Buffer], limits: Limits) -> Iterator[Buffer]:
+    """The buffers, each pinned where it is planned to lie unless one pinned before is there at the same time."""
+    pinned: list[tuple[Buffer, range]] = []
+    for live, buffer in sorted(zip(lives, buffers, strict=True), key=lambda each: each[1].lower):
+        pinned = [each for each in pinned if each[0].upper > buffer.lower]
+        offset = planned_offset(live.op)
+        if offset is None:
+            yield buffer
+            continue
+        place = range(offset, offset + buffer.size)
+        clash = any(place.start < other.stop and other.start < place.stop for _, other in pinned)
+        if clash or offset % limits.alignment or place.stop > limits.capacity:
+            yield buffer
+        else:
+            pinned.append((buffer, place))
+            yield replace(buffer, pin=offset)
+
+
 def packs(function: ir.Operation, limits: Mapping[str, Limits]) -> bool:
     """Whether the pass will find addresses for all buffers."""
     lives = list(lifetimes(function))
     for memory, limit in limits.items():
-        buffers = [live.buffer(str(k), limit) for k, live in enumerate(lives) if live.memory == memory]
-        crowded = sum(buffer.size for buffer in buffers) > limit.capacity
-        if crowded and isinstance(solve(Problem(limit.capacity, tuple(buffers)), _QUIET), Infeasible):
+        own = [live for live in lives if live.memory == memory]
+        crowded = sum(live.bytes for live in own) > limit.capacity
+        if crowded and isinstance(placed(own, limit, _QUIET), Infeasible):
             return False
     return True
 

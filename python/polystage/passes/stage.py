@@ -27,7 +27,7 @@ from polystage.passes.nests.relayouts import drop_relayout, is_relayout
 from polystage.passes.staging.folding import waiting
 from polystage.passes.staging.order import advance_last_uses, cluster_initialisations
 from polystage.passes.staging.plan import Plan, Segment
-from polystage.passes.staging.plan_emission import PlanWriter, Unit
+from polystage.passes.staging.plan_emission import Decided, PlanWriter
 from polystage.passes.staging.planning import NEAR, Freedom, plan_of
 from polystage.passes.staging.recomputing import moving, products, remakes, rewrite
 from polystage.passes.staging.schedule import Step, demand
@@ -113,33 +113,33 @@ class Stage(Pass):
         if ctx.failed:
             return
         advance_last_uses([step.nest for step in _schedule(function, machine, ctx)])
-        writer, units = self._decided(op, machine, ctx)
-        writer.write(units, _Constants(main_function(op)))
+        writer, decided = self._decided(op, machine, ctx)
+        writer.write(decided, _Constants(main_function(op)))
         _remove_unused(main_function(op))
         ctx.statistic("resident", len(writer.plan.residents))
         ctx.statistic("partly-resident", len({each.array for each in writer.plan.slices}))
         ctx.statistic("staged", len(writer.steps))
-        ctx.statistic("grouped", sum(unit.group is not None for unit in units))
+        ctx.statistic("grouped", sum(unit.group is not None for unit in decided.units))
 
-    def _decided(self, module: ir.Operation, machine: Machine, ctx: PassContext) -> tuple[PlanWriter, Sequence[Unit]]:
+    def _decided(self, module: ir.Operation, machine: Machine, ctx: PassContext) -> tuple[PlanWriter, Decided]:
         """A plan whose arrays are in their places, and its tiles; plans are for less room where no packing is found."""
         for most in () if self.strategy == "local" else SHARES:
             original = main_function(module).clone().operation
             trial = self._planned(main_function(module), machine, ctx, most)
             plan = trial.plan or _every_nest_alone(trial.steps)
             writer = PlanWriter(plan, trial.steps, machine)
-            units = writer.decide()
-            if not isinstance(units, Infeasible):
+            decided = writer.decide()
+            if not isinstance(decided, Infeasible):
                 ctx.statistic("folded", trial.folded)
                 ctx.statistic("recomputed", trial.recomputed)
-                return writer, units
+                return writer, decided
             original.clone(ip=ir.InsertionPoint(trial.function))
             trial.function.erase()
         steps = list(_schedule(main_function(module), machine, ctx))
         writer = PlanWriter(_every_nest_alone(steps), steps, machine)
-        units = writer.decide()
-        assert not isinstance(units, Infeasible), units  # the smallest tiles of one nest fit, as `_schedule` asked
-        return writer, units
+        decided = writer.decide()
+        assert not isinstance(decided, Infeasible), decided  # the smallest tiles of one nest fit: `_schedule` asked
+        return writer, decided
 
     def _planned(self, function: ir.Operation, machine: Machine, ctx: PassContext, most: float) -> "_Trial":
         """The best plan found in that part of the capacity, and the function that it is for; the others are erased.

@@ -2,7 +2,7 @@
 
 func.func @main() {
   %a = memref.alloc() {polystage.name = "small"} : memref<8x4xf32, #npu.sbuf>
-  // expected-error @below {{buffers in sbuf need 2,064 bytes per lane at once, tiny has 2,048; the largest is 'large' with 2,048}}
+  // expected-error @below {{buffers in sbuf of tiny need 2,064 bytes per lane at once, it has 2,048; the largest live there is 'large' with 2,048}}
   %b = memref.alloc() {polystage.name = "large"} : memref<8x512xf32, #npu.sbuf>
   "npu.memset"(%a) {value = 1.0 : f32, sizes = array<i64: 8, 4>, maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (memref<8x4xf32, #npu.sbuf>) -> ()
   "npu.memset"(%b) {value = 1.0 : f32, sizes = array<i64: 8, 4>, maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (memref<8x512xf32, #npu.sbuf>) -> ()
@@ -12,7 +12,7 @@ func.func @main() {
 // -----
 
 func.func @main() {
-  // expected-error @below {{buffers in psum need 144 bytes per lane at once, tiny has 128}}
+  // expected-error @below {{buffers in psum of tiny need 144 bytes per lane at once, it has 128}}
   %a = memref.alloc() {polystage.name = "a"} : memref<8x4xf32, #npu.psum>
   %b = memref.alloc() {polystage.name = "b"} : memref<8x4xf32, #npu.psum>
   %c = memref.alloc() {polystage.name = "c"} : memref<8x4xf32, #npu.psum>

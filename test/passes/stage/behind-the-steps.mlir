@@ -5,19 +5,19 @@
 // RUN: polystage-opt --set-target="name=edge sbuf=7168" --stage --lower-to-npu --pipeline-dma --allocate %s | FileCheck %s --check-prefix=PLACED
 
 // CHECK-LABEL: func.func @main
-// CHECK: %[[A:.*]] = memref.alloc() {polystage.name = "a"} : memref<32x64xbf16, {{.*}}, #npu.sbuf>
+// CHECK: %[[A:.*]] = memref.alloc() {polystage.name = "a"{{.*}}} : memref<32x64xbf16, {{.*}}, #npu.sbuf>
 // CHECK: affine.for %{{.*}} = 0 to 31 {
 // CHECK: affine.load %[[A]]
 // CHECK: kind = "contraction"
 // CHECK: affine.load %[[A]]
 // CHECK: kind = "contraction"
-// CHECK: %[[U:.*]] = memref.alloc() {polystage.name = "u"} : memref<32x64xbf16, {{.*}}, #npu.sbuf>
+// CHECK: %[[U:.*]] = memref.alloc() {polystage.name = "u"{{.*}}} : memref<32x64xbf16, {{.*}}, #npu.sbuf>
 // CHECK-NOT: affine.load %[[A]][
 // CHECK: affine.store %{{.*}}, %[[U]]
 // CHECK: affine.load %[[U]]
 
-// PLACED: memref.alloc() {npu.address = [[AT:.*]] : i64, polystage.name = "a"}
-// PLACED: memref.alloc() {npu.address = [[AT]] : i64, polystage.name = "u"}
+// PLACED: memref.alloc() {npu.address = [[AT:.*]] : i64, polystage.name = "a"{{.*}}}
+// PLACED: memref.alloc() {npu.address = [[AT]] : i64, polystage.name = "u"{{.*}}}
 func.func @main(%x: memref<32x64xbf16, affine_map<(d0, d1) -> (d1 mod 16, d1 floordiv 16, d0)>> {polystage.name = "x", polystage.kind = "input"},
                 %w1: memref<64x512xbf16, affine_map<(d0, d1) -> (d0 mod 16, d0 floordiv 16, d1)>> {polystage.name = "w1", polystage.kind = "parameter"},
                 %w2: memref<512x64xbf16, affine_map<(d0, d1) -> (d0 mod 16, d0 floordiv 16, d1)>> {polystage.name = "w2", polystage.kind = "parameter"},

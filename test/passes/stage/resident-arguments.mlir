@@ -2,11 +2,11 @@
 // RUN: polystage-opt --set-target=name=tiny --stage --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
-// CHECK: %[[X:.*]] = memref.alloc() {polystage.name = "x.resident"} : memref<8x10xf32, #npu.sbuf>
+// CHECK: %[[X:.*]] = memref.alloc() {polystage.name = "x.resident"{{.*}}} : memref<8x10xf32, #npu.sbuf>
 // CHECK: affine.load %arg0
 // CHECK-NEXT: affine.store %{{.*}}, %[[X]]
 // CHECK: npu.nest = "transfer"
-// CHECK: %[[Y:.*]] = memref.alloc() {polystage.name = "y.resident"} : memref<8x10xf32, #npu.sbuf>
+// CHECK: %[[Y:.*]] = memref.alloc() {polystage.name = "y.resident"{{.*}}} : memref<8x10xf32, #npu.sbuf>
 // CHECK: affine.load %[[X]]
 // CHECK: affine.store %{{.*}}, %[[Y]]
 // CHECK: npu.nest = "compute"

@@ -2,7 +2,7 @@
 // RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
-// CHECK: %[[T:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<{{[0-9]+}}x2xf32, {{.*}}(d0 mod 8,
+// CHECK: %[[T:.*]] = memref.alloc() {polystage.name = "t.window"{{.*}}} : memref<{{[0-9]+}}x2xf32, {{.*}}(d0 mod 8,
 // CHECK: affine.store %{{.*}}, %arg1
 // CHECK: npu.nest = "transfer"
 // CHECK: affine.load %[[T]][%[[L:.*]] + {{[0-9]+}}, %[[J:.*]]]

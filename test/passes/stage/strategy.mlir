@@ -7,12 +7,12 @@
 
 // LOCAL-STATS-DAG: 2 staged
 // LOCAL-STATS-DAG: 0 resident
-// LOCAL: {polystage.name = "t"} : memref<8x10xf32>
-// LOCAL: {polystage.name = "t.tile"}
+// LOCAL: {polystage.name = "t"{{.*}}} : memref<8x10xf32>
+// LOCAL: {polystage.name = "t.tile"{{.*}}}
 // GLOBAL-STATS-DAG: 2 staged
 // GLOBAL-STATS-DAG: 1 resident
 // GLOBAL-NOT: "t.tile"
-// GLOBAL: {polystage.name = "t"} : memref<8x10xf32, #npu.sbuf>
+// GLOBAL: {polystage.name = "t"{{.*}}} : memref<8x10xf32, #npu.sbuf>
 // GLOBAL-NOT: "t.tile"
 func.func @main(%x: memref<8x10xf32> {polystage.name = "x", polystage.kind = "input"},
                 %y: memref<8x10xf32> {polystage.name = "y", polystage.kind = "output"}) {

@@ -6,12 +6,12 @@
 
 // CHECK-LABEL: func.func @main
 // CHECK: affine.for %{{.*}} = 0 to 2 {
-// CHECK-NEXT: %[[T:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<64x128xf32, {{.*}}, #npu.psum>
+// CHECK-NEXT: %[[T:.*]] = memref.alloc() {polystage.name = "t.window"{{.*}}} : memref<64x128xf32, {{.*}}, #npu.psum>
 // CHECK: affine.store %{{.*}}, %[[T]]
 // CHECK: kind = "contraction"
 // CHECK: affine.load %[[T]]
-// ROOM: {polystage.name = "t.window"} : memref<64x{{[0-9]+}}xf32, {{.*}}, #npu.sbuf>
-// NPU: %[[P:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<16x8x64xf32, #npu.psum>
+// ROOM: {polystage.name = "t.window"{{.*}}} : memref<64x{{[0-9]+}}xf32, {{.*}}, #npu.sbuf>
+// NPU: %[[P:.*]] = memref.alloc() {polystage.name = "t.window"{{.*}}} : memref<16x8x64xf32, #npu.psum>
 // NPU: npu.memset"(%[[P]]
 // NPU: npu.matmul"(%[[P]], {{.*}}accumulate = true
 // NPU-NOT: tensor_tensor

@@ -3,8 +3,8 @@
 // RUN: polystage-opt --set-target="name=edge sbuf=48000" --stage --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
-// CHECK: %[[REST:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<32x256xf32, {{.*}}, #npu.sbuf>
-// CHECK: %[[SUMS:.*]] = memref.alloc() {polystage.name = "t.window"} : memref<96x256xf32, {{.*}}, #npu.psum>
+// CHECK: %[[REST:.*]] = memref.alloc() {polystage.name = "t.window"{{.*}}} : memref<32x256xf32, {{.*}}, #npu.sbuf>
+// CHECK: %[[SUMS:.*]] = memref.alloc() {polystage.name = "t.window"{{.*}}} : memref<96x256xf32, {{.*}}, #npu.psum>
 // CHECK: affine.store %{{.*}}, %[[SUMS]]
 // CHECK: affine.store %{{.*}}, %[[REST]]
 // CHECK: affine.load %[[SUMS]]

@@ -2,8 +2,8 @@
 // RUN: polystage-opt --set-target="name=tiny sbuf=1KiB" --stage=strategy=local --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK-LABEL: func.func @main
-// CHECK: memref.alloc() {polystage.name = "x.tile"} : memref<8x[[SIZE:[0-9]+]]xf32, #npu.sbuf>
-// CHECK: memref.alloc() {polystage.name = "y.tile"} : memref<8x[[SIZE]]xf32, #npu.sbuf>
+// CHECK: memref.alloc() {polystage.name = "x.tile"{{.*}}} : memref<8x[[SIZE:[0-9]+]]xf32, #npu.sbuf>
+// CHECK: memref.alloc() {polystage.name = "y.tile"{{.*}}} : memref<8x[[SIZE]]xf32, #npu.sbuf>
 // CHECK: affine.for %[[T:.*]] = 0 to {{[0-9]+}} {
 // CHECK-NEXT: affine.for %[[L:.*]] = 0 to 8
 // CHECK-NEXT: affine.for %[[F:.*]] = 0 to [[SIZE]]

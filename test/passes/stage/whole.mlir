@@ -6,8 +6,8 @@
 // STATS-DAG: 0 resident
 // STATS-DAG: 0 grouped
 // CHECK-LABEL: func.func @main
-// CHECK-DAG: %[[IN:.*]] = memref.alloc() {polystage.name = "x.tile"} : memref<8x2x10xf32, #npu.sbuf>
-// CHECK-DAG: %[[OUT:.*]] = memref.alloc() {polystage.name = "y.tile"} : memref<8x2x10xf32, #npu.sbuf>
+// CHECK-DAG: %[[IN:.*]] = memref.alloc() {polystage.name = "x.tile"{{.*}}} : memref<8x2x10xf32, #npu.sbuf>
+// CHECK-DAG: %[[OUT:.*]] = memref.alloc() {polystage.name = "y.tile"{{.*}}} : memref<8x2x10xf32, #npu.sbuf>
 // CHECK: affine.for %[[B:.*]] = 0 to 2
 // CHECK-NEXT: affine.for %[[L:.*]] = 0 to 8
 // CHECK-NEXT: affine.for %[[F:.*]] = 0 to 10

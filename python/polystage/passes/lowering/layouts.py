@@ -20,6 +20,7 @@ from polystage.analysis.layouts import Layout, lane_chunk
 from polystage.analysis.nests import Linear, Nest, with_forms
 from polystage.analysis.selection import NotSelectableError
 from polystage.dialects import affine, npu
+from polystage.dialects.npu.planned import plan_offset, planned_offset
 from polystage.machine import Machine
 from polystage.passes.lowering.composition import Composer, Physical, accesses_of, is_spread, lane_loops, unit_loop
 from polystage.passes.nests.boxes import Piece, refine, whole_box
@@ -42,7 +43,11 @@ def physical_arrays(block: ir.Block, machine: Machine) -> dict[ir.Value, ir.Valu
                 with ir.InsertionPoint(op), op.location:
                     name = ir.StringAttr(op.attributes["polystage.name"]).value
                     new = ir.MemRefType.get(shape, type_.element_type, memory_space=space)
-                    arrays[op.results[0]] = affine.alloc(new, name)
+                    made = affine.alloc(new, name)
+                    arrays[op.results[0]] = made
+                    offset = planned_offset(op)
+                    if offset is not None:
+                        plan_offset(ir.OpResult(made).owner.operation, offset)
     return arrays
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from torch_mlir import ir
 
 from polystage.dialects import affine, npu
+from polystage.dialects.npu.planned import PLANNED
 from polystage.passes.pipelining.accesses import counts_of
 from polystage.passes.pipelining.iterations import Place, Values
 from polystage.passes.pipelining.loops import LoopPlan
@@ -60,7 +61,7 @@ def _enlarged(alloc: ir.Operation, plan: LoopPlan) -> ir.Value:
     old = ir.MemRefType(alloc.results[0].type)
     shape = [old.shape[0], plan.copies, *old.shape[1:]]
     inside = alloc.block == plan.loop.regions[0].blocks[0]
-    attributes = {name: alloc.attributes[name] for name in alloc.attributes}
+    attributes = {name: alloc.attributes[name] for name in alloc.attributes if name != PLANNED}
     with ir.InsertionPoint(plan.loop if inside else alloc), alloc.location:
         type_ = ir.MemRefType.get(shape, old.element_type, memory_space=old.memory_space)
         return ir.Operation.create("memref.alloc", [type_], [], attributes).results[0]

@@ -22,6 +22,7 @@ from polystage.analysis.tiling import tiling_of
 from polystage.analysis.values import array_name
 from polystage.dialects import affine
 from polystage.dialects.npu import memory_of, psum
+from polystage.dialects.npu.planned import plan_offset
 from polystage.machine import Machine
 from polystage.passes.staging.borders import Border, around
 from polystage.passes.staging.groups import Share
@@ -63,7 +64,7 @@ class GroupPlan:
     Arrays without a window are used where they are: on chip, or in DRAM through the tile buffers of each nest. Of the
     intermediates that it loads ``given`` is what was written before. ``relayouts`` are nests that only bring what is on
     chip into another layout. ``slices`` are on chip throughout, with their memory.
-    ``borders`` do not move. ``shares`` are what of windows is in PSUM.
+    ``borders`` do not move. ``shares`` are what of windows is in PSUM, ``offsets`` where the rest is planned to lie.
     """
 
     sweep: Sweep
@@ -75,6 +76,7 @@ class GroupPlan:
     slices: Mapping[Slice, ir.Value]
     borders: Mapping[ir.Value, Border]
     shares: Mapping[ir.Value, Share]
+    offsets: Mapping[ir.Value, int]
 
 
 @dataclass
@@ -277,12 +279,19 @@ class GroupWriter:
         extents, share, dim = list(each.window.extents), self.plan.shares.get(array), each.layout.dim
         if share is not None and share.rows is not None and dim is not None:
             rest = [extent - share.rows if d == dim else extent for d, extent in enumerate(extents)]
-            self.rest[array] = affine.alloc(self.window_type(array, rest), f"{array_name(array)}.window")
+            self.rest[array] = self.window(array, self.window_type(array, rest))
             extents[dim] = share.rows
         type_ = self.window_type(array, extents)
         if share is not None:
             type_ = ir.MemRefType.get(type_.shape, type_.element_type, type_.layout, psum())
-        self.memory[array] = affine.alloc(type_, f"{array_name(array)}.window")
+        self.memory[array] = self.window(array, type_)
+
+    def window(self, array: ir.Value, type_: ir.MemRefType) -> ir.Value:
+        """Memory of this type, where it is planned to lie."""
+        memory = affine.alloc(type_, f"{array_name(array)}.window")
+        if memory_of(type_) == "sbuf":
+            plan_offset(ir.OpResult(memory).owner.operation, self.plan.offsets[array])
+        return memory
 
     def window_type(self, array: ir.Value, extents: Sequence[int]) -> ir.MemRefType:
         """The type of so much of a window in SBUF."""

@@ -16,6 +16,7 @@ from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import Constant, Nest, signature
 from polystage.analysis.tiling import NestTiling, tiling_of
 from polystage.dialects import npu
+from polystage.dialects.npu.planned import plan_offset
 from polystage.machine import Machine
 from polystage.passes.staging.group_emission import GroupPlan, GroupWriter
 from polystage.passes.staging.group_search import larger_tiles
@@ -42,6 +43,14 @@ class Unit:
     choice: Choice | None = None
     group: Candidate | None = None
     rooms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decided:
+    """All units, and the offset of each buffer of their packing by its name."""
+
+    units: Sequence[Unit]
+    offsets: Mapping[str, int]
 
 
 class PlanWriter:
@@ -74,7 +83,7 @@ class PlanWriter:
         self.tried: dict[tuple[int, Tiles, frozenset[ir.Value]], Candidate | Refused] = {}
         self.tilings: dict[tuple[object, ...], tuple[NestTiling, list[int]]] = {}
 
-    def decide(self) -> list[Unit] | Infeasible:
+    def decide(self) -> Decided | Infeasible:
         """Tiles of every nest: as large as there is room for, smaller where the packing would have gaps."""
         quick = Solver(nodes=QUICK, blame=False)
         for eighths in EIGHTHS:
@@ -86,16 +95,19 @@ class PlanWriter:
         solution = solve(self.problem(units))
         return self.grown(units, 0, solution) if isinstance(solution, Solution) else solution
 
-    def grown(self, units: list[Unit], eighths: int, solution: Solution) -> list[Unit]:
+    def grown(self, units: list[Unit], eighths: int, solution: Solution) -> Decided:
         """Units that take so much of the room, larger where those can be packed beside what stays where it is."""
         quick, small = Solver(nodes=QUICK, blame=False), set(range(len(units)))
+        offsets = dict(solution.offsets)
         for more in [each for each in EIGHTHS if each > eighths]:
             larger = self.units(more)
             for k in sorted(small):
-                if isinstance(quick.solve(self.around(larger[k], solution)), Solution):
+                found = quick.solve(self.around(larger[k], solution))
+                if isinstance(found, Solution):
                     units[k] = larger[k]
                     small.remove(k)
-        return units
+                    offsets |= found.offsets
+        return Decided(units, offsets)
 
     def around(self, unit: Unit, solution: Solution) -> Problem:
         """The packing of what only one unit has beside what is on chip all the time, which has its place."""
@@ -262,9 +274,11 @@ class PlanWriter:
             for i, size in enumerate(unit.tiling.parts(unit.choice.sizes)):
                 yield Buffer(f"t.{first}.{i}", first, first + 1, size, alignment)
 
-    def write(self, units: Sequence[Unit], constant: Callable[[Constant], ir.Value]) -> None:
+    def write(self, decided: Decided, constant: Callable[[Constant], ir.Value]) -> None:
         """Write all units and erase the nests that they stand for."""
-        for unit in units:
+        for k, memory in enumerate((*self.places.values(), *self.slices.values())):
+            plan_offset(ir.OpResult(memory).owner.operation, decided.offsets[f"r.{k}"])
+        for unit in decided.units:
             span = range(unit.segment.first, unit.segment.last + 1)
             loop = self.steps[unit.segment.last].nest.op
             with ir.InsertionPoint(loop), loop.location:
@@ -274,9 +288,11 @@ class PlanWriter:
                     windows = unit.group.windows
                     relayouts = frozenset(self.relayouts(unit.group))
                     slices = {s: memory for s, memory in self.slices.items() if s.during(span[0], span[-1])}
+                    lives = unit.group.outline.lives
+                    offsets = {live.array: decided.offsets[f"w.{span[0]}.{i}"] for i, live in enumerate(lives)}
                     plan = GroupPlan(
                         unit.group.sweep, implementations, unit.rooms, windows, given, relayouts, slices, self.borders,
-                        unit.group.outline.shares,
+                        unit.group.outline.shares, offsets,
                     )  # fmt: skip
                     GroupWriter(plan, self.machine, constant).write()
                 elif unit.tiling is None or unit.choice is None:
