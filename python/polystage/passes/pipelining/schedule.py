@@ -186,13 +186,18 @@ class _Queue:
         self.waiting: list[tuple[int, float]] = []  # gap and duration, by gap
 
     def in_time(self, gap: int, ns: float) -> int:
-        """``gap``, or the first one behind it from which a transfer of ``ns`` makes none late that is there."""
-        end, latest = 0.0, gap
+        """``gap``, or the first one behind it from which a transfer of ``ns`` makes none late that is there.
+
+        Where the engines are idle before the next transfer, it delays none of them.
+        """
+        end, first = 0.0, gap
         for start, duration in self.waiting[-self.most :]:
-            if start > gap and end + ns > self.times[start]:
-                latest = start
+            if start > first:
+                if max(end, self.times[first]) + ns <= self.times[start]:
+                    return first
+                first = start
             end = max(end, self.times[start]) + duration
-        return latest
+        return first
 
     def add(self, gap: int, ns: float) -> None:
         """One more transfer, behind those of the same gap."""
