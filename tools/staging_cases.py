@@ -46,10 +46,18 @@ _OFF = (
     ("fusion groups", ("stage.effort=0",)),
     ("sliding windows", ("stage.windows=apart",)),
     ("any of these three", ("stage=local",)),
+    ("sums in PSUM", ("stage.sums=sbuf",)),
+    ("folding", ("stage.folding=off",)),
+    ("recomputation", ("stage.recompute=0",)),
+    ("epilogues from PSUM", ("lower-to-npu=sbuf",)),
+    ("skewed loops", ("skew-loops=off",)),
+    ("order of instructions", ("order-instructions=off",)),
     ("prefetch", ("pipeline-dma=off",)),
     ("double buffering", ("pipeline-dma.buffers=1",)),
     ("global bank mapping", ("map-banks=local",)),
     ("copy elimination", ("eliminate-copies=off",)),
+    ("packed taps", ("pack-taps=off",)),
+    ("rows copied on chip", ("pack-taps.rows=read",)),
 )
 
 

@@ -99,6 +99,16 @@ class Stage(Pass):
         help="apart: the steps of a group share no elements, or the nests are no group; sliding: what the next step "
         "needs again stays on chip",
     )
+    sums: str = option(
+        "psum",
+        choices=("sbuf", "psum"),
+        help="psum: sums of a group lie in PSUM until elementwise nests have used them, where SBUF has no room",
+    )
+    folding: str = option(
+        "idle",
+        choices=("off", "idle"),
+        help="idle: arrays of few lanes wait on all lanes, or are made again, where plans get better; off: neither",
+    )
     recompute: float = option(0.02, help="most products made again or with zeros, as part of those of the model")
 
     def run(self, op: ir.Operation, ctx: PassContext) -> None:
@@ -147,11 +157,13 @@ class Stage(Pass):
         Where the program as it is moves too much, one is tried whose waiting arrays are folded, and where these still
         move, one that makes parts of them again.
         """
-        freedom = Freedom(self.residency != "off", self.residency == "partial", self.windows == "sliding")
+        freedom = Freedom(
+            self.residency != "off", self.residency == "partial", self.windows == "sliding", self.sums == "psum"
+        )
         steps = list(_schedule(function, machine, ctx))
         plan = plan_of(steps, machine, self.effort, freedom, most)
         trials = [_Trial(function, steps, plan)]
-        for recompute in (False, True) if self.recompute else (False,):
+        for recompute in (False, True)[: 0 if self.folding == "off" else 1 + bool(self.recompute)]:
             best = min(trials, key=_Trial.cost).plan
             if plan is None or best is None or best.cost <= NEAR * best.least or not freedom.parts:
                 break

@@ -1,6 +1,9 @@
 // %t uses two lanes of eight and waits while %e needs the room: in four blocks on all lanes there is enough.
 // RUN: polystage-opt --set-target="name=tiny sbuf=11264" --map-banks --stage --mlir-print-local-scope %s | FileCheck %s
 // RUN: polystage-opt --set-target="name=tiny sbuf=11264" --map-banks --stage --mlir-pass-statistics %s 2>&1 >%t | FileCheck %s --check-prefix=STATS
+// RUN: polystage-opt --set-target="name=tiny sbuf=11264" --map-banks --stage=folding=off %s | FileCheck %s --check-prefix=OFF
+
+// OFF-NOT: .folded
 
 // STATS: 1 folded
 // CHECK: %[[FOLDED:.*]] = memref.alloc() {polystage.name = "t.folded"{{.*}}} : memref<8x64xf32, #npu.sbuf>

@@ -3,6 +3,9 @@
 // RUN: polystage-opt --set-target="name=edge sbuf=11520" --stage --mlir-print-local-scope %s | FileCheck %s
 // RUN: polystage-opt --set-target="name=edge sbuf=16KiB" --stage --mlir-print-local-scope %s | FileCheck %s --check-prefix=ROOM
 // RUN: polystage-opt --set-target="name=edge sbuf=11520" --stage --lower-to-npu --mlir-print-local-scope %s | FileCheck %s --check-prefix=NPU
+// RUN: polystage-opt --set-target="name=edge sbuf=11520" --stage=sums=sbuf %s | FileCheck %s --check-prefix=OFF
+
+// OFF-NOT: #npu.psum
 
 // CHECK-LABEL: func.func @main
 // CHECK: affine.for %{{.*}} = 0 to 2 {

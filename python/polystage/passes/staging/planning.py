@@ -53,11 +53,14 @@ NEAR = 1.01  # times the compulsory bytes: less is not worth a search for groups
 
 @dataclass(frozen=True)
 class Freedom:
-    """What plans may do: arrays stay on chip between segments, or parts of them; windows keep what they need again."""
+    """What plans may do: arrays stay on chip between segments, or parts of them; windows keep what they need again;
+    windows of sums lie in PSUM.
+    """
 
     whole: bool = True
     parts: bool = True
     windows: bool = True
+    sums: bool = True
 
 
 @dataclass
@@ -318,7 +321,7 @@ def plan_of(steps: Sequence[Step], machine: Machine, effort: int, freedom: Freed
     partial = freedom.parts and effort > 0
     program = Program(steps, machine, tuple(borders_of(steps, machine)) if partial else ())
     patterns = Patterns(steps, program.uses, program.needs)
-    sums = Sums(steps, machine, program.layouts)
+    sums = Sums(steps, machine, program.layouts, freedom.sums)
     outlines = Outlines(program.uses, patterns, Streams(steps, machine, program.needs), sums, freedom.windows)
     for part in [each for each in (1.0, 0.97, 0.93, 0.88, 0.8, 0.7, 0.5) if each <= most]:
         planner = Planner(program, outlines, int(machine.usable_bytes_per_lane * part), EFFORTS[effort], freedom)

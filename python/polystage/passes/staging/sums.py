@@ -25,11 +25,12 @@ PASSING = 2  # banks for what passes through PSUM, so that one is written while 
 
 @dataclass
 class Sums:
-    """Finds the sums of one schedule; remembers which arrays are."""
+    """Finds the sums of one schedule; remembers which arrays are. Unless ``used``, none are."""
 
     steps: Sequence[Step]
     machine: Machine
     layouts: Mapping[ir.Value, Layout] = field(default_factory=dict[ir.Value, Layout])
+    used: bool = True
     known: dict[ir.Value, bool] = field(default_factory=dict[ir.Value, bool])
 
     def __post_init__(self) -> None:
@@ -49,7 +50,8 @@ class Sums:
             op, type_ = producer(array), ir.MemRefType(array.type)
             alloc = op is not None and op.name == "memref.alloc"
             self.known[array] = (
-                alloc
+                self.used
+                and alloc
                 and str(type_.element_type) == "f32"
                 and all(self._legal(array, step) for step in self.users[array])
             )
