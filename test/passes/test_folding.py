@@ -9,6 +9,7 @@ from torch_mlir import ir
 
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import main_function, top_nests
+from polystage.analysis.values import array_name
 from polystage.machine import load
 from polystage.passes.banks.candidates import candidates
 from polystage.passes.staging.folding import Wait, wait_of
@@ -29,7 +30,8 @@ def waits_of(function: ir.Operation) -> tuple[list[Wait], list[Step]]:
 def fold_everything(function: ir.Operation, part: float = 0) -> int:
     """Fold all that waits but for what so large a part of the products makes again; of how many arrays that is some."""
     waits, steps = waits_of(function)
-    again = list(remakes(waits, steps, int(part * products(steps)), MACHINE)) if part else []
+    slides = {array_name(wait.array): k % 3 for k, wait in enumerate(waits)}  # along some dimension
+    again = list(remakes(waits, steps, int(part * products(steps)), MACHINE, slides)) if part else []
     rewrite(waits, again, steps)
     return len(again)
 

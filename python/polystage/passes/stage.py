@@ -24,12 +24,12 @@ from polystage.analysis.values import array_name, check_arguments
 from polystage.machine import Machine, of_module
 from polystage.passes.banks.candidates import candidates, takes
 from polystage.passes.nests.relayouts import drop_relayout, is_relayout
-from polystage.passes.staging.folding import waiting
+from polystage.passes.staging.folding import Wait, waiting
 from polystage.passes.staging.order import advance_last_uses, cluster_initialisations
 from polystage.passes.staging.plan import Plan, Segment
 from polystage.passes.staging.plan_emission import Decided, PlanWriter
 from polystage.passes.staging.planning import NEAR, Freedom, plan_of
-from polystage.passes.staging.recomputing import moving, products, remakes, rewrite
+from polystage.passes.staging.recomputing import Remake, moving, products, remakes, rewrite, sliding
 from polystage.passes.staging.schedule import Step, demand
 from polystage.pipeline import Pass, PassContext, option
 
@@ -164,13 +164,13 @@ class Stage(Pass):
         plan = plan_of(steps, machine, self.effort, freedom, most)
         trials = [_Trial(function, steps, plan)]
         for recompute in (False, True)[: 0 if self.folding == "off" else 1 + bool(self.recompute)]:
-            best = min(trials, key=_Trial.cost).plan
-            if plan is None or best is None or best.cost <= NEAR * best.least or not freedom.parts:
+            best = min(trials, key=_Trial.cost)
+            if plan is None or best.plan is None or best.plan.cost <= NEAR * best.plan.least or not freedom.parts:
                 break
             copy = function.clone(ip=ir.InsertionPoint(function)).operation
             own = list(_schedule(copy, machine, ctx))
             waits = list(waiting(plan, own, machine))
-            again = list(remakes(moving(waits, best), own, self._budget(copy, own), machine)) if recompute else []
+            again = self._again(moving(waits, best.plan), own, best, machine) if recompute else []
             if not waits or (recompute and not again):
                 copy.erase()
                 break
@@ -183,10 +183,13 @@ class Stage(Pass):
                 each.function.erase()
         return best
 
-    def _budget(self, function: ir.Operation, steps: Sequence[Step]) -> int:
-        """Products that may be made again, beside those with zeros that are there already."""
-        zeros = padding(function)
-        return max(0, int(self.recompute * (products(steps) - zeros)) - zeros)
+    def _again(self, waits: Sequence[Wait], steps: Sequence[Step], best: "_Trial", machine: Machine) -> list[Remake]:
+        """What of waits is made again, as the best plan so far moves it."""
+        assert best.plan is not None
+        zeros = padding(best.function)  # products with zeros count as well
+        budget = max(0, int(self.recompute * (products(steps) - zeros)) - zeros)
+        slides = sliding(waits, best.plan, best.steps, machine)
+        return list(remakes(waits, steps, budget, machine, slides))
 
 
 @dataclass(frozen=True)

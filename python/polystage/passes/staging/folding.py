@@ -136,12 +136,25 @@ def folded_name(array: ir.Value) -> str:
     return f"{array_name(array)}.folded"
 
 
+def unfolded_name(array: ir.Value) -> str:
+    """The name of what nests use instead of an array when it has waited."""
+    return f"{array_name(array)}.unfolded"
+
+
 def unfolded(wait: Wait) -> ir.Value:
     """A new array for the nests behind a wait."""
     alloc = producer(wait.array)
     assert alloc is not None
     with ir.InsertionPoint(alloc), alloc.location:
-        return affine.alloc(ir.MemRefType(wait.array.type), f"{array_name(wait.array)}.unfolded")
+        return affine.alloc(ir.MemRefType(wait.array.type), unfolded_name(wait.array))
+
+
+def end_of(wait: Wait, steps: Sequence[Step]) -> ir.Operation:
+    """The nest before which a wait ends: its first reader, or what initialises the array that this one stores."""
+    first, stored = wait.before, steps[wait.before].nest.store.array
+    while first - 1 > wait.after and not steps[first - 1].nest.loads and steps[first - 1].nest.store.array == stored:
+        first -= 1
+    return steps[first].nest.op
 
 
 def fold(wait: Wait, kept: Wait | None, target: ir.Value, steps: Sequence[Step]) -> None:
@@ -149,7 +162,7 @@ def fold(wait: Wait, kept: Wait | None, target: ir.Value, steps: Sequence[Step])
 
     The part ``kept`` and the border are there when they run. All else of the wait somebody has to put there.
     """
-    first = steps[wait.before].nest.op
+    first = end_of(wait, steps)
     makers = [step.nest for step in steps[: wait.after + 1] if step.nest.store.array == wait.array]
     behind = op_after(makers[-1].op)
     for nest in makers:

@@ -14,6 +14,7 @@ from polystage.passes.staging.schedule import Step
 
 MAX_STEPS = 256  # of a tile loop while plans are searched
 MAX_GAP = 4  # beginnings in a row with which tile loops do not go, after which earlier ones are not tried
+SHORT = 16  # nests of a group whose tiles are tried in more ways
 OUTER_PARTS = (2, 4, 8)  # into how many sweeps a group is divided besides the most that make sense
 
 
@@ -83,8 +84,32 @@ class GroupSearch:
                 if sums is not None and not any(known.once for known, _ in found):
                     found += self.with_sink(begin, last, sums, reach)
                 found.sort(key=lambda each: (each[0].outline.dram_bytes, each[0].demand))
-                reach.found[begin] = [way for _, way in found[:2]]
+                reach.found[begin] = [way for _, way in self.worth_trying(begin, last, found)]
         return reach.found[first]
+
+    def worth_trying(self, first: int, last: int, found: Sequence[Fitting]) -> list[Fitting]:
+        """Of groups in order the first two, and the one that takes least beside what may be on chip around it anyway.
+
+        That one moves no more arguments than the first one. Its sums may be in PSUM, and if it is short, its tiles cut
+        what is across the lanes as well.
+        """
+        if not found:
+            return []
+        alike = [each for each in found if each[0].arguments <= found[0][0].arguments]
+        ways = [replace(way, psum=True) for _, way in alike if not way.psum]
+        for way in [*ways, *(self.across_lanes(last) if last - first < SHORT else ())]:
+            known = self.outlines.find(first, last, way)
+            if known is not None and known.demand <= self.capacity and known.arguments <= found[0][0].arguments:
+                alike.append((known, way))
+        leanest = min(alike, key=lambda each: each[0].own)
+        return [*found[:2], *([leanest] if leanest[0].own < min(each[0].own for each in found[:2]) else [])]
+
+    def across_lanes(self, sink: int) -> Iterator[Way]:
+        """Smallest tiles of the loop on the lanes, and of another one inside."""
+        lane, loops = self.steps[sink].implementation.lane, self.tiled_loops(sink)
+        for inner in loops if lane in loops else ():
+            if lane is not None and inner != lane:
+                yield Way(tuple(Tile(loop, least_tile(self.steps[sink], loop, self.machine)) for loop in (lane, inner)))
 
     def sums_before(self, first: int, last: int) -> int | None:
         """The contraction at the end of a group, if elementwise nests that use its sums are all that follows."""

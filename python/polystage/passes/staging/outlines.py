@@ -10,6 +10,7 @@ from torch_mlir import ir
 
 from polystage.analysis.groups import Refused, Tile
 from polystage.analysis.sweeps import Memory
+from polystage.analysis.values import producer
 from polystage.passes.staging.groups import Arrays, Candidate, Frame, Outline, candidate
 from polystage.passes.staging.patterns import Patterns
 from polystage.passes.staging.streams import Streams
@@ -36,12 +37,15 @@ class Way:
 class Known:
     """The outline of the first group of its pattern, the arrays of that group, and the most bytes per lane it takes.
 
-    ``once``: no element is loaded or stored more than once.
+    ``once``: no element is loaded or stored more than once. ``own`` is what it takes of ``demand`` beside
+    intermediates that it has from outside, or leaves behind; ``arguments`` are the bytes of arguments that it moves.
     """
 
     outline: Outline
     arrays: Sequence[ir.Value]
     demand: int
+    own: int
+    arguments: int
     once: bool
 
 
@@ -84,8 +88,14 @@ class Outlines:
         if key not in self.known:
             found = self._found(first, last, way)
             arrays = self.patterns.arrays_of(first, last)
-            self.known[key] = None if found is None else Known(found, arrays, demand(found), self._once(found))
+            self.known[key] = None if found is None else self._known(found, arrays)
         return self.known[key]
+
+    def _known(self, found: Outline, arrays: Sequence[ir.Value]) -> Known:
+        lives = [live for live in found.lives if producer(live.array) is None or not found.moved[live.array]]
+        own = replace(found, lives=tuple(lives))
+        arguments = sum(moved for array, moved in found.moved.items() if producer(array) is None)
+        return Known(found, arrays, demand(found), demand(own), arguments, self._once(found))
 
     def _once(self, found: Outline) -> bool:
         for array, moved in found.moved.items():

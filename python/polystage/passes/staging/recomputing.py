@@ -2,9 +2,9 @@
 
 An array that is stored because nothing has room for it until it is read late costs its bytes twice. Nests before its
 reader may make it again from arguments, which costs these arguments once more, and products. As these are bounded, it
-is mostly a part: the last indices along the dimension that is cut when it is folded, and all that this part needs::
+is mostly a part: the last indices along one dimension, and all that this part needs::
 
-    t[c, h, w]  ->  waits for w < 328;  for w >= 328 behind that wait  x[., h, w - 1 ...] -> again -> t[c, h, w]
+    t[c, h, w]  ->  waits for h < 328;  for h >= 328 behind that wait  x[., h - 1 ..., w] -> again -> t[c, h, w]
 
 The nests are copies of those that made the array, over the iterations that are needed.
 """
@@ -25,7 +25,8 @@ from polystage.machine import Machine
 from polystage.passes.banks.candidates import candidates
 from polystage.passes.nests.ir import op_before, reindex
 from polystage.passes.nests.relayouts import innermost
-from polystage.passes.staging.folding import Wait, fold, folded_name, unfolded
+from polystage.passes.staging.folding import Wait, end_of, fold, folded_name, unfolded, unfolded_name
+from polystage.passes.staging.groups import Arrays, Candidate, candidate
 from polystage.passes.staging.plan import Plan
 from polystage.passes.staging.schedule import Step, demand
 
@@ -68,9 +69,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Remake:
-    """The last indices of a wait, from ``first`` on along its dimension, made again by ``parts`` of nests, in order."""
+    """The last indices of a wait, from ``first`` on along ``dim``, made again by ``parts`` of nests, in order."""
 
     wait: Wait
+    dim: int
     first: int
     parts: tuple[Part, ...]
 
@@ -82,11 +84,10 @@ class Remake:
     @property
     def rest(self) -> Wait | None:
         """What waits as before, if anything."""
-        low, dim = self.wait.box[self.wait.dim][0], self.wait.dim
+        low = self.wait.box[self.dim][0]
         if self.first == low:
             return None
-        box = tuple((low, self.first - 1) if d == dim else span for d, span in enumerate(self.wait.box))
-        return replace(self.wait, box=box)
+        return replace(self.wait, box=_with(self.wait.box, self.dim, (low, self.first - 1)))
 
     def write(self, target: ir.Value, before: ir.Operation) -> None:
         """Write the nests in front of another one, so that they store the array's part in ``target``."""
@@ -113,18 +114,49 @@ def rewrite(waits: Sequence[Wait], again: Sequence[Remake], steps: Sequence[Step
     targets = [unfolded(wait) for wait in waits]
     for wait, target in zip(waits, targets, strict=True):
         if wait.array in remade:  # nests as they were before arrays of theirs are folded
-            remade[wait.array].write(target, steps[wait.before].nest.op)
+            remade[wait.array].write(target, end_of(wait, steps))
     for wait, target in zip(waits, targets, strict=True):
         fold(wait, remade[wait.array].rest if wait.array in remade else wait, target, steps)
 
 
-def remakes(waits: Sequence[Wait], steps: Sequence[Step], budget: int, machine: Machine) -> Iterator[Remake]:
-    """How as much as possible of waits is made again with so many products, the largest first."""
+def remakes(
+    waits: Sequence[Wait], steps: Sequence[Step], budget: int, machine: Machine, slides: Mapping[str, int]
+) -> Iterator[Remake]:
+    """How as much as possible of waits is made again with so many products, the largest first.
+
+    ``slides`` says by name of arrays along which dimension their windows slide: cut along another one, the windows of
+    all that is made again are short.
+    """
     for wait in sorted(waits, key=lambda wait: -prod(high - low + 1 for low, high in wait.box)):
-        found = _largest(wait, steps, budget, machine)
+        found = _largest(wait, _cut_along(wait, slides), steps, budget, machine)
         if found is not None:
             budget -= found.products
             yield found
+
+
+def sliding(waits: Sequence[Wait], plan: Plan, steps: Sequence[Step], machine: Machine) -> dict[str, int]:
+    """By name of arrays that wait the dimension along which their windows slide in a plan when they are read late.
+
+    ``steps`` are those of the plan, where arrays may be folded.
+    """
+    found, uses = dict[str, int](), Arrays(steps, machine)
+    for wait in waits:
+        names = {array_name(wait.array), unfolded_name(wait.array)}
+        reader = max(k for k, step in enumerate(steps) if any(array_name(a.array) in names for a in step.nest.loads))
+        group = next(each.group for each in plan.segments if each.first <= reader <= each.last)
+        swept = None if group is None else candidate(uses, group.frame, group.tiles, frozenset())
+        if isinstance(swept, Candidate):
+            for array, held in swept.windows.items():
+                if array_name(array) in names and held.window.sliding is not None:
+                    found[array_name(wait.array)] = held.window.sliding
+    return found
+
+
+def _cut_along(wait: Wait, slides: Mapping[str, int]) -> int:
+    """The longest dimension of a wait that is not across the lanes, if possible one along which no window slides."""
+    own, sizes = slides.get(array_name(wait.array)), [high - low + 1 for low, high in wait.box]
+    dims = [d for d in range(len(sizes)) if d != wait.lane_dim]
+    return max(dims, key=lambda d: (d != own and sizes[d] >= LEAST, sizes[d], d))
 
 
 def products(steps: Sequence[Step]) -> int:
@@ -132,13 +164,14 @@ def products(steps: Sequence[Step]) -> int:
     return sum(Part(step, tuple((0, extent - 1) for extent in step.nest.extents)).products for step in steps)
 
 
-def _largest(wait: Wait, steps: Sequence[Step], budget: int, machine: Machine) -> Remake | None:
+def _largest(wait: Wait, dim: int, steps: Sequence[Step], budget: int, machine: Machine) -> Remake | None:
     """The largest part of a wait that so many products make."""
-    low, high = wait.box[wait.dim]
-    few, many, found = 0, ceil((high - low + 1) / wait.blocks), None
+    low, high = wait.box[dim]
+    grain = wait.blocks if dim == wait.dim else 1
+    few, many, found = 0, ceil((high - low + 1) / grain), None
     while few < many:
         kept = (few + many) // 2
-        tried = _remake(wait, low + kept * wait.blocks, steps, machine)
+        tried = _remake(wait, dim, low + kept * grain, steps, machine)
         if tried is not None and tried.products <= budget:
             many, found = kept, tried
         else:
@@ -146,12 +179,9 @@ def _largest(wait: Wait, steps: Sequence[Step], budget: int, machine: Machine) -
     return found if found is not None and (high + 1 - found.first) * LEAST >= high + 1 - low else None
 
 
-def _remake(wait: Wait, first: int, steps: Sequence[Step], machine: Machine) -> Remake | None:
+def _remake(wait: Wait, dim: int, first: int, steps: Sequence[Step], machine: Machine) -> Remake | None:
     """A wait made again from an index on; None where its nests cannot run again."""
-    high = wait.box[wait.dim][1]
-    if first > high:
-        return None
-    box = tuple((first, high) if d == wait.dim else span for d, span in enumerate(wait.box))
+    box = _with(wait.box, dim, (first, wait.box[dim][1]))
     wanted, parts = {wait.array: box}, list[Part]()
     stored = {step.nest.store.array for step in steps}
     for step in reversed(steps[: wait.after + 1]):
@@ -167,7 +197,7 @@ def _remake(wait: Wait, first: int, steps: Sequence[Step], machine: Machine) -> 
                 wanted[array] = read if array not in wanted else _around(read, wanted[array])
             elif array in stored:
                 return None
-    return Remake(wait, first, tuple(reversed(parts)))
+    return Remake(wait, dim, first, tuple(reversed(parts)))
 
 
 def _part(step: Step, wanted: Mapping[ir.Value, Box]) -> Part | None:
@@ -202,6 +232,11 @@ def _span(index: Linear, box: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Least and greatest value of an index over some iterations."""
     ends = [(factor * low, factor * high) for factor, (low, high) in zip(index.dims, box, strict=True)]
     return index.const + sum(map(min, ends)), index.const + sum(map(max, ends))
+
+
+def _with(box: Box, dim: int, interval: tuple[int, int]) -> Box:
+    """A box with another interval along a dimension."""
+    return tuple(interval if d == dim else own for d, own in enumerate(box))
 
 
 def _around(a: Box, b: Box) -> Box:
