@@ -90,14 +90,13 @@ class GroupSearch:
     def worth_trying(self, first: int, last: int, found: Sequence[Fitting]) -> list[Fitting]:
         """Of groups in order the first two, and the one that takes least beside what may be on chip around it anyway.
 
-        That one moves no more arguments than the first one. Its sums may be in PSUM, and if it is short, its tiles cut
-        what is across the lanes as well.
+        That one moves no more arguments than the first one. If it is short, its tiles may cut what is across the lanes
+        as well as another loop.
         """
         if not found:
             return []
         alike = [each for each in found if each[0].arguments <= found[0][0].arguments]
-        ways = [replace(way, psum=True) for _, way in alike if not way.psum]
-        for way in [*ways, *(self.across_lanes(last) if last - first < SHORT else ())]:
+        for way in self.across_lanes(last) if last - first < SHORT else ():
             known = self.outlines.find(first, last, way)
             if known is not None and known.demand <= self.capacity and known.arguments <= found[0][0].arguments:
                 alike.append((known, way))
