@@ -1,5 +1,6 @@
 """Plans for which no packing is found give way to plans for less room, and at last to nests one by one."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -50,7 +51,7 @@ def test_units_are_as_large_as_they_can_be_one_by_one(monkeypatch: pytest.Monkey
 
 
 def staged(text: str) -> str:
-    """A program as it is staged."""
+    """A program as it is staged, wherever its arrays are planned to lie."""
     module = parse(text)
     run_pipeline(module.operation, "set-target{name=tiny sbuf=128},refine-domains,map-banks,stage", REGISTRY)
-    return str(module)
+    return re.sub(r"planned = \d+", "planned", str(module))
