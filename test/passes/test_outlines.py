@@ -12,6 +12,7 @@ from polystage.analysis.implementation import Implementation
 from polystage.analysis.nest_reader import read_nest
 from polystage.analysis.nests import main_function, top_nests
 from polystage.analysis.values import array_name
+from polystage.passes.staging.group_search import GroupSearch, Reach
 from polystage.passes.staging.outlines import Outlines, Way
 from polystage.passes.staging.patterns import Patterns
 from polystage.passes.staging.program import Program
@@ -79,3 +80,47 @@ def test_a_group_alike_is_as_if_worked_out_by_itself(steps: Sequence[Step], tile
     assert shared.spent == spent
     assert found == outlines(steps).outline(6, 7, Way(tiles))
     assert {array_name(array) for array, moved in found.moved.items() if moved} == {"t5", "t7"}
+
+
+def stencils() -> str:
+    """`t = x + x` one row further, `y = t + t` one row and one column further: tiles of both loops repeat rows of t."""
+    types = [f"memref<{size}x{size}xf32>" for size in (34, 33, 32)]
+
+    def nest(before: str, after: str, k: int) -> str:
+        return f"""affine.for %i = 0 to {33 - k} {{ affine.for %j = 0 to {33 - k} {{
+          %a = affine.load %{before}[%i, %j] : {types[k]}
+          %b = affine.load %{before}[%i + 1, %j + 1] : {types[k]}
+          %c = arith.addf %a, %b : f32
+          affine.store %c, %{after}[%i, %j] : {types[k + 1]}
+        }} }}"""
+
+    kinds = [f'{{polystage.kind = "{kind}", polystage.name = "{name}"}}' for kind, name in _ARGUMENTS]
+    alloc = f'%t = memref.alloc() {{polystage.name = "t"}} : {types[1]}'
+    arguments = f"%x: {types[0]} {kinds[0]}, %y: {types[2]} {kinds[1]}"
+    return "\n".join([f"func.func @main({arguments}) {{", alloc, nest("x", "t", 0), nest("t", "y", 1), "return }"])
+
+
+def test_tiles_that_repeat_are_not_tried_with_longer_groups() -> None:
+    context = ir.Context()
+    dialects.register(context)
+    with context, ir.Location.unknown():
+        module = ir.Module.parse(stencils())
+        loops = top_nests(main_function(module.operation))
+        known = outlines([Step(read_nest(loop), Implementation("elementwise", 0)) for loop in loops])
+        search = GroupSearch(known.uses.steps, machine.load("tiny"), 1 << 20, known, frozenset())
+        both, rows = Way((Tile(1, 8), Tile(0, 8))), Way((Tile(0, 8),))
+        assert known.find(0, 1, both) is None and known.repeats(0, 1, both)
+        assert known.find(0, 1, rows) is not None and not known.repeats(0, 1, rows)
+        reach = Reach({1: list[Way](), 0: list[Way]()})
+        search.probe(1, both, reach)
+        search.probe(1, rows, reach)
+        spent = known.spent
+        assert search.again(0, 1, both, reach) is None and known.spent == spent
+        assert search.again(0, 1, rows, reach) is not None
+
+
+def test_what_is_used_later_has_to_move_later(steps: Sequence[Step]) -> None:
+    program = Program(steps, machine.load("tiny"))
+    size = 4 * 8 * ROWS
+    assert program.compulsory == 2 * size
+    assert program.later == [2 * size, *[size] * (len(steps) - 1), 0]

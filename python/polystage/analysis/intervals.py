@@ -8,6 +8,7 @@ maxima.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
@@ -125,11 +126,16 @@ def maximum(a: Bound, b: Bound) -> Bound:
 
 def extent(interval: Interval) -> Matrix:
     """The size of an interval, not less than nothing."""
-    return np.maximum(matrix(interval.high) - matrix(interval.low), 0)
+    low, high = interval
+    if isinstance(low, int) and isinstance(high, int):
+        return _constant(max(0, high - low))
+    return np.maximum(high - low, 0)
 
 
 def grain(interval: Interval, base: Bound) -> int:
     """What divides the distance of its beginning from ``base`` at every position where there is something; 0: none."""
+    if isinstance(interval.low, int) and isinstance(interval.high, int) and isinstance(base, int):
+        return abs(interval.low - base) if interval.low < interval.high else 0
     low, high, start = np.broadcast_arrays(matrix(interval.low), matrix(interval.high), matrix(base))
     return int(np.gcd.reduce((low - start)[low < high]))
 
@@ -187,7 +193,15 @@ def over_all(interval: Interval) -> Interval:
 
 def matrix(bound: Bound) -> Matrix:
     """The bound as a matrix."""
-    return np.full((1, 1), bound, np.int64) if isinstance(bound, int) else bound
+    return _constant(bound) if isinstance(bound, int) else bound
+
+
+@lru_cache(maxsize=1 << 14)
+def _constant(value: int) -> Matrix:
+    """A number as a matrix, which nobody may write to."""
+    made = np.full((1, 1), value, np.int64)
+    made.flags.writeable = False
+    return made
 
 
 def positions(count: int) -> Matrix:

@@ -145,11 +145,30 @@ class GroupSearch:
 
     def again(self, first: int, last: int, plain: Way, reach: Reach) -> Fitting | None:
         """The group with these tiles of a sink, if also those did that begin a little later."""
-        if reach.misses[plain] == MAX_GAP:
+        if reach.misses[plain] >= MAX_GAP:
             return None
         found = self.fitting(first, last, plain)
-        reach.misses[plain] = reach.misses[plain] + 1 if found is None else 0
+        reach.misses[plain] = 0 if found is not None else reach.misses[plain] + self.misses(first, last, plain)
         return found
+
+    def probe(self, last: int, plain: Way, reach: Reach) -> None:
+        """See whether short groups repeat something with tiles that were not tried before: longer ones cost more."""
+        if plain in reach.misses:
+            return
+        begins = [begin for begin in reach.found if begin <= last - plain.behind]
+        for each in range(len(begins).bit_length()):
+            begin = begins[(1 << each) - 1]
+            self.outlines.find(begin, last, plain)
+            if self.outlines.repeats(begin, last, plain):
+                reach.misses[plain] = MAX_GAP
+                return
+
+    def misses(self, first: int, last: int, plain: Way) -> int:
+        """For how many a group counts that does not go: one, more if it takes several times the capacity."""
+        if self.outlines.repeats(first, last, plain):
+            return MAX_GAP
+        known = self.outlines.find(first, last, plain)
+        return 1 if known is None else 2 * known.demand // self.capacity
 
     def fitting(self, first: int, last: int, plain: Way) -> Fitting | None:
         """The group with these tiles of a sink, if it repeats nothing and there is a way in which it fits."""
@@ -174,7 +193,9 @@ class GroupSearch:
             if inner not in loops or outer not in step.nest.parallel:
                 continue
             tiles = tuple(Tile(loop, least_tile(step, loop, self.machine)) for loop in (outer, inner))
-            smallest = self.again(first, last, Way(tiles, last - sink), reach)
+            plain = Way(tiles, last - sink)
+            self.probe(last, plain, reach)
+            smallest = self.again(first, last, plain, reach)
             if smallest is None:
                 continue
             yield smallest

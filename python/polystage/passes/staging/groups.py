@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
 from math import ceil, prod
+from operator import add
 
 from torch_mlir import ir
 
 from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.index_boxes import Box, common, hull
-from polystage.analysis.intervals import matrix
+from polystage.analysis.intervals import extent, matrix
 from polystage.analysis.layouts import Layout
 from polystage.analysis.sweeps import Memory, Sweep, sweep
 from polystage.analysis.swept_nests import Box as SweptBox
@@ -86,6 +89,15 @@ class Outline:
     def frame(self) -> Frame:
         """Its nests and how they run."""
         return Frame(self.first, self.last, self.sink, self.once)
+
+    @cached_property
+    def demands(self) -> tuple[int, ...]:
+        """Bytes per lane that each nest takes with everything in windows."""
+        change = [0] * (len(self.needs) + 1)
+        for live in self.lives:
+            change[live.first - self.first] += live.bytes_per_lane
+            change[live.last + 1 - self.first] -= live.bytes_per_lane
+        return tuple(map(add, self.needs, accumulate(change[:-1])))
 
     def stay(self, touched: Iterable[int], *, comes: bool, goes: bool) -> range:
         """The nests for which an array is on chip as a whole that ``touched`` nests of the schedule use.
@@ -256,9 +268,8 @@ def on_lanes(step: Step, box: SweptBox, machine: Machine) -> bool:
     """Whether the boxes of a nest start where its instructions may, also on arrays that have no window."""
     for loop in (step.implementation.lane, step.implementation.rows):
         if loop is not None:
-            low, high = map(matrix, box.loops[loop])
-            multiple = machine.start_multiple(min(machine.lanes, int((high - low).max())))
-            if (low % multiple).any():
+            multiple = machine.start_multiple(min(machine.lanes, int(extent(box.loops[loop]).max())))
+            if multiple > 1 and (matrix(box.loops[loop].low) % multiple).any():
                 return False
     return True
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from math import prod
-from operator import add
 
 from torch_mlir import ir
 
@@ -73,6 +71,7 @@ class Outlines:
     known: dict[tuple[int, Way], Known | None] = field(default_factory=dict[tuple[int, Way], Known | None])
     memory: tuple[int, Memory] = field(default_factory=lambda: (-1, Memory()))
     latest: Latest = field(default_factory=Latest)
+    repeating: set[tuple[int, Way]] = field(default_factory=set[tuple[int, Way]])
 
     def outline(self, first: int, last: int, way: Way) -> Outline:
         """A group that goes in that way."""
@@ -95,7 +94,11 @@ class Outlines:
         lives = [live for live in found.lives if producer(live.array) is None or not found.moved[live.array]]
         own = replace(found, lives=tuple(lives))
         arguments = sum(moved for array, moved in found.moved.items() if producer(array) is None)
-        return Known(found, arrays, demand(found), demand(own), arguments, self._once(found))
+        return Known(found, arrays, max(found.demands), max(own.demands), arguments, self._once(found))
+
+    def repeats(self, first: int, last: int, way: Way) -> bool:
+        """Whether a group was found to repeat something; so does any longer one with these tiles."""
+        return (self.patterns.of(first, last), way) in self.repeating
 
     def _once(self, found: Outline) -> bool:
         for array, moved in found.moved.items():
@@ -112,7 +115,10 @@ class Outlines:
             if not once:
                 return None
             each = self._candidate(replace(frame, once=once), way.tiles)
-        if isinstance(each, Refused) or each.sweep.repeated:
+        if isinstance(each, Refused):
+            return None
+        if each.sweep.repeated:
+            self.repeating.add((self.patterns.of(first, last), way))
             return None
         if not self.sliding and any(window.kept for window in each.windows.values()):
             return None
@@ -133,12 +139,3 @@ class Outlines:
                 self.memory = frame.last, Memory()  # that of several takes gigabytes where sweeps are long
             found[frame.once] = candidate(self.uses, frame, tiles, frozenset(), self.memory[1])
         return found[frame.once]
-
-
-def demand(each: Outline) -> int:
-    """Most bytes per lane that a group takes at one time with everything in windows."""
-    change = [0] * (len(each.needs) + 1)
-    for live in each.lives:
-        change[live.first - each.first] += live.bytes_per_lane
-        change[live.last + 1 - each.first] -= live.bytes_per_lane
-    return max(map(add, each.needs, accumulate(change[:-1])))

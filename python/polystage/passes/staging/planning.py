@@ -37,7 +37,7 @@ class Effort:
     """How far the search goes: states kept at a position, nests in a group besides initialisations.
 
     ``work`` bounds all passes over the schedule, in nests of groups swept (about 0.2 ms each), the first of them half
-    of it: an equal part for each position where groups may begin, and what those before have left.
+    of it: a part for each position, as large as the groups that may begin there, and what those before have left.
     """
 
     beam: int
@@ -87,10 +87,10 @@ class Planner:
         alone = self.search(Effort(1, 1))
         if (alone is not None and alone.cost <= NEAR * self.program.compulsory) or self.effort.longest == 1:
             return None if alone is None else plan_that_led_to(alone, self.program)
-        best = self.least(alone, self.search(self.effort))
+        best = self.least(alone, self.search(self.effort, alone))
         self.hot = frozenset(self.crowded(best))
         if self.hot and (best is None or best.cost > NEAR * self.program.compulsory):
-            best = self.least(best, self.search(self.effort))
+            best = self.least(best, self.search(self.effort, best))
         return None if best is None else plan_that_led_to(best, self.program)
 
     def least(self, *states: State | None) -> State | None:
@@ -98,35 +98,43 @@ class Planner:
         return min([state for state in states if state is not None], key=lambda state: state.price, default=None)
 
     def crowded(self, state: State | None) -> Iterator[int]:
-        """Nests of segments that move intermediates, or arguments again, and the nests before that a group may take."""
+        """Nests near the ends of segments that move intermediates, or arguments again, and those before.
+
+        Segments that move so little more that all of them together do not matter (`NEAR`) do not count.
+        """
         if state is None:
             yield from range(len(self.steps))
         chain, came = list[State](), set[ir.Value]()
         while state is not None:
             chain.append(state)
             state = state.before
+        little = (NEAR - 1) * self.program.compulsory / max(1, len(chain))
         for before, after in pairwise(reversed(chain)):
             first, last = before.position, after.position - 1
             touched = {value for k in range(first, last + 1) for value in self.touches[k]} - came
             arguments = sum(self.arrays[v].bytes for v in touched if self.arrays[v].kind != "intermediate")
             came |= touched
-            if after.cost - before.cost > arguments:
-                yield from range(max(0, first - 2 * self.effort.longest), last + 1)
+            if after.cost - before.cost > arguments + little:
+                near = 2 * self.effort.longest
+                yield from range(max(0, first - near), min(first + near, last + 1))
+                yield from range(max(first, last - near), last + 1)
 
-    def search(self, effort: Effort) -> State | None:
-        """The cheapest way through the whole schedule; None if no way fits."""
+    def search(self, effort: Effort, best: State | None = None) -> State | None:
+        """The cheapest way through the whole schedule; None if no way fits, or is cheaper than the best one known."""
         count = len(self.steps)
         layers: list[dict[frozenset[ir.Value], State]] = [{} for _ in range(count + 1)]
         layers[0][frozenset()] = State(0, 0, frozenset(), frozenset())
-        searched = [position for position in range(count) if position in self.hot or position in self.waists]
+        sizes = [sum(last + 1 - k for last in self.lasts(k, effort)) for k in range(count)]
         work = effort.work if self.hot else effort.work // 2
-        share = max(0, work - self.outlines.spent) / max(1, len(searched))
+        share = max(0, work - self.outlines.spent) / max(1, sum(sizes))
         self.groups.allowance = self.outlines.spent
         for position in range(count):
-            self.groups.allowance += share * (position in searched)
+            self.groups.allowance += share * sizes[position]
             states = sorted(layers[position].values(), key=lambda s: s.price)[: effort.beam]
             layers[position] = {}
             for state in states:
+                if best is not None and state.cost + self.program.later[position] >= best.cost:
+                    break
                 for after in self.successors(state, effort):
                     known = layers[after.position].get(after.on_chip)
                     if known is None or after.price < known.price:
@@ -217,15 +225,10 @@ class Planner:
         on_chip = state.on_chip - evicted
         if not self.program.solid_windows(group, on_chip) or not group.windowed.isdisjoint(on_chip):
             return None
-        need = {
-            k: least
-            + sum(
-                live.bytes_per_lane
-                for value, live in lives.items()
-                if value not in on_chip and live.first <= k <= live.last
-            )
-            for k, least in zip(span, group.needs, strict=True)
-        }
+        need = dict(zip(span, group.demands, strict=True))
+        for live in (live for value, live in lives.items() if value in on_chip):
+            for k in range(live.first, live.last + 1):
+                need[k] -= live.bytes_per_lane
         for array in (self.arrays[value] for value in lives if value in on_chip and self.goes(value, last)):
             for k in range(group.stay(array.touched, comes=False, goes=True).stop, last + 1):
                 need[k] -= array.lane_bytes

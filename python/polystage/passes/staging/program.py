@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from math import ceil, prod
 
 from torch_mlir import ir
@@ -55,8 +56,18 @@ class Program:
     @cached_property
     def compulsory(self) -> int:
         """DRAM bytes of arguments, each once; gathered rows are moved by every plan and counted in none."""
-        touched = {value for touches in self.touches for value in touches}
-        return sum(array.bytes for v, array in self.arrays.items() if array.kind != "intermediate" and v in touched)
+        return self.later[0]
+
+    @cached_property
+    def later(self) -> list[int]:
+        """DRAM bytes of the arguments that no nest before a position uses, by position."""
+        found, seen = [0] * (len(self.steps) + 1), set[ir.Value]()
+        for k, touches in enumerate(self.touches):
+            found[k] = sum(
+                self.arrays[v].bytes for v in touches if self.arrays[v].kind != "intermediate" and v not in seen
+            )
+            seen |= {*touches}
+        return list(accumulate(reversed(found)))[::-1]
 
     @cached_property
     def starts(self) -> list[int]:
