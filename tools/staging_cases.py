@@ -58,6 +58,7 @@ _OFF = (
     ("copy elimination", ("eliminate-copies=off",)),
     ("packed taps", ("pack-taps=off",)),
     ("rows copied on chip", ("pack-taps.rows=read",)),
+    ("bundled parameters", ("bundle-parameters=off",)),
 )
 
 

@@ -15,7 +15,7 @@ from polystage.passes.pipelining.rewrite import rewrite
 from polystage.passes.pipelining.schedule import Bounds, schedule, write
 from polystage.pipeline import Pass, PassContext, option
 
-_TRIES = ((1.0, 4), (15 / 16, 4), (7 / 8, 4), (3 / 4, 0), (0.0, 0))
+_TRIES = ((1.0, 4), (15 / 16, 0), (7 / 8, 0), (3 / 4, 0), (0.0, 0))
 """Part of the scratchpad that longer lives may fill, and items by which a life may begin early, tried one by one."""
 
 

@@ -36,7 +36,7 @@ _LINEAR = (
 ALIASES: Mapping[str, str] = {
     "lower-to-affine": f"{_TENSORS},{_BUFFERS},{_NESTS},verify-normal-form",
     "optimize": "hoist-parameters,eliminate-copies,remove-dead-nests,fuse-nests,verify-normal-form",
-    "to-placed": f"{_LINEAR},map-banks,pack-parameters,stage",
+    "to-placed": f"{_LINEAR},map-banks,bundle-parameters,pack-parameters,stage",
     # addresses last: lowering makes temporaries, overlap copies
     "to-npu": "lower-to-npu,skew-loops,order-instructions,pipeline-dma,allocate",
 }
