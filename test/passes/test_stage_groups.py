@@ -22,13 +22,15 @@ ARRAY = re.compile(r"memref.alloc\(\).*memref<([\dx]+)x(f32|bf16)>")
 class Chip:
     """A target whose SBUF holds ``part`` of the intermediates of a program, how hard a plan is searched, and how free.
 
-    Where groups are short, or windows keep nothing, more arrays stay in part, or come and go between nests.
+    Where groups are short, or windows keep nothing, more arrays stay in part, or come and go between nests. As programs
+    are small, much of them may be computed again.
     """
 
     target: str
     part: float
     effort: int
     windows: str
+    recompute: float
 
     def sbuf(self, text: str) -> int:
         """Bytes of SBUF for a program."""
@@ -49,13 +51,14 @@ chips = st.builds(
     st.sampled_from((0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)),
     st.sampled_from((0, 1, 2, 2, 3)),
     st.sampled_from(("sliding", "sliding", "apart")),
+    st.sampled_from((0.02, 0.3, 3.0)),
 )
 
 
 def staged(text: str, chip: Chip, sbuf: int) -> ir.Module:
     """The program staged; on a chip that is too small with the capacity that the error names."""
     module = parse(text)
-    options = f"effort={chip.effort} windows={chip.windows}"
+    options = f"effort={chip.effort} windows={chip.windows} recompute={chip.recompute}"
     passes = f"refine-domains,shrink-fills,split-arrays,map-banks,stage{{{options}}}"
     try:
         run_pipeline(module.operation, f"set-target{{name={chip.target} sbuf={sbuf}}},{passes}", REGISTRY)

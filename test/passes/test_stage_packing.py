@@ -10,7 +10,7 @@ from test_stage_holes import CORNER, numbers
 from test_stage_rooms import program
 
 from polystage.alloc import Buffer, Infeasible, Problem, Solution
-from polystage.passes.staging.plan_emission import PlanWriter, Unit
+from polystage.passes.staging.plan_emission import Decided, PlanWriter, Unit
 from polystage.pipeline import run_pipeline
 
 NOTHING = Infeasible(1, 0, 0, (), None, (), irreducible=False)
@@ -20,7 +20,7 @@ NOTHING = Infeasible(1, 0, 0, (), None, (), irreducible=False)
 def test_another_plan_is_made_where_no_packing_is_found(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
     decide, left = PlanWriter.decide, [failures]
 
-    def failing(writer: PlanWriter) -> list[Unit] | Infeasible:
+    def failing(writer: PlanWriter) -> Decided | Infeasible:
         left[0] -= 1
         return decide(writer) if left[0] < 0 else NOTHING
 
