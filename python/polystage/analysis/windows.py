@@ -121,6 +121,13 @@ class Window:
         return count * (sweeps // rows if self.level > Level.BEFORE else 1)
 
 
+def typical(part: Sequence[Interval]) -> tuple[int, ...]:
+    """Extents of a box in the middle of all positions; where nothing is there, the most."""
+    found = [matrix(extent(interval)) for interval in part]
+    middle = (int(each[each.shape[0] // 2, each.shape[1] // 2]) for each in found)
+    return tuple(size if size > 0 else int(each.max()) for size, each in zip(middle, found, strict=True))
+
+
 def counts(part: Sequence[Interval]) -> Matrix:
     """Elements of a box at each position."""
     found = np.ones((1, 1), np.int64)

@@ -6,6 +6,8 @@ from math import gcd, prod
 
 from torch_mlir import ir
 
+from polystage.analysis.descriptors import Order as DramOrder
+from polystage.analysis.descriptors import tile_run
 from polystage.analysis.implementation import Implementation, MalformedImplementationError, implementation_of
 from polystage.analysis.layouts import Layout
 from polystage.analysis.nest_reader import read_nest
@@ -275,33 +277,8 @@ def in_blocks(read: Read, block: int) -> bool:
 
 def descriptor_bytes(read: Read, shape: Sequence[int], block: int = 0) -> int:
     """Bytes that lie in one run both in an array of that shape and in a lane of the buffer of the whole nest."""
-    buffer, extents = read.buffer, read.nest.extents
-    strides = _row_major(Layout(0, block).physical_shape(shape) if block else shape)
-
-    def apart(step: int, dim: int) -> int:
-        """Elements from one to the next ``step`` further along a dimension."""
-        if not block:
-            return step * strides[dim]
-        return step // block * strides[1] if dim == 0 else step * strides[dim + 1]
-
-    runs: list[tuple[int, int, int]] = []
-    free = [dim.extent(extents) for dim in buffer.free]
-    for dim, here, extent in zip(buffer.free, _row_major(free), free, strict=True):
-        runs.append((sum(apart(step, k) for k, step in dim.strides), here, extent))
-    if buffer.lane is not None and buffer.blocked:
-        steps = [(index.dims[buffer.lane] * read.lanes, k) for k, index in enumerate(read.access.indices)]
-        runs.append((sum(apart(step, k) for step, k in steps if step), prod(free), extents[buffer.lane] // read.lanes))
-    run = 1
-    for there, here, extent in sorted(runs):
-        if extent > 1:
-            if (there, here) != (run, run):
-                break
-            run *= extent
-    return run * element_bytes(buffer.element)
-
-
-def _row_major(shape: Sequence[int]) -> list[int]:
-    return [prod(shape[k + 1 :]) for k in range(len(shape))]
+    order = DramOrder(tuple(shape), Layout(0, block) if block else None)
+    return tile_run(order, read.buffer, read.nest.extents, read.lanes) * element_bytes(read.buffer.element)
 
 
 def results_of_load(module: ir.Operation) -> Mapping[str, ir.Value]:

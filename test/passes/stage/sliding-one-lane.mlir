@@ -1,5 +1,5 @@
 // What a window of one lane keeps moves in place, without tiles that nobody counted.
-// RUN: polystage-opt --set-target="name=tiny sbuf=1216" --refine-domains --shrink-fills --map-banks --stage=effort=3 --mlir-print-local-scope %s | FileCheck %s
+// RUN: polystage-opt --set-target="name=tiny sbuf=1088" --refine-domains --shrink-fills --map-banks --stage=effort=3 --mlir-print-local-scope %s | FileCheck %s
 
 // CHECK: memref.alloc() {polystage.name = "x.window"{{.*}}} : memref<1x3x8xf32
 // CHECK-NOT: x.window.tile

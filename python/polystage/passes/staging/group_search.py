@@ -70,7 +70,7 @@ class GroupSearch:
         return self.groups[key]
 
     def best(self, first: int, last: int) -> list[Way]:
-        """How the groups of these nests run that move least, and take least.
+        """How the groups of these nests run that move least, or take least time for it.
 
         Groups that begin later are worked out before: one that does not fit or repeats work rarely does with one more
         nest before it. From waist to waist those that begin later are those that begin at a waist.
@@ -83,12 +83,13 @@ class GroupSearch:
                 sums = self.sums_before(begin, last)
                 if sums is not None and not any(known.once for known, _ in found):
                     found += self.with_sink(begin, last, sums, reach)
-                found.sort(key=lambda each: (each[0].outline.dram_bytes, each[0].demand))
+                found.sort(key=lambda each: (each[0].outline.dram_bytes, each[0].outline.excess_bytes, each[0].demand))
                 reach.found[begin] = [way for _, way in self.worth_trying(begin, last, found)]
         return reach.found[first]
 
     def worth_trying(self, first: int, last: int, found: Sequence[Fitting]) -> list[Fitting]:
-        """Of groups in order the first two, and the one that takes least beside what may be on chip around it anyway.
+        """Of groups in order the first two, the one that moves in the least time, and the one that takes least beside what
+        may be on chip around it anyway.
 
         That one moves no more arguments than the first one. If it is short, its tiles may cut what is across the lanes
         as well as another loop.
@@ -101,7 +102,9 @@ class GroupSearch:
             if known is not None and known.demand <= self.capacity and known.arguments <= found[0][0].arguments:
                 alike.append((known, way))
         leanest = min(alike, key=lambda each: each[0].own)
-        return [*found[:2], *([leanest] if leanest[0].own < min(each[0].own for each in found[:2]) else [])]
+        soonest = min(found, key=lambda each: each[0].outline.dram_bytes + each[0].outline.excess_bytes)
+        best = [*found[:2], *([] if soonest in found[:2] else [soonest])]
+        return [*best, *([leanest] if leanest[0].own < min(each[0].own for each in best) else [])]
 
     def across_lanes(self, sink: int) -> Iterator[Way]:
         """Smallest tiles of the loop on the lanes, and of another one inside."""

@@ -9,6 +9,7 @@ from operator import add
 
 from torch_mlir import ir
 
+from polystage.analysis.descriptors import Order, box_run, excess_bytes
 from polystage.analysis.groups import Group, Refused, Tile
 from polystage.analysis.index_boxes import Box, common, hull
 from polystage.analysis.intervals import extent, matrix
@@ -17,6 +18,7 @@ from polystage.analysis.sweeps import Memory, Sweep, sweep
 from polystage.analysis.swept_nests import Box as SweptBox
 from polystage.analysis.swept_nests import swept_nest
 from polystage.analysis.values import argument_text, array_name, producer
+from polystage.analysis.windows import typical
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 from polystage.passes.staging.borders import Border
@@ -63,7 +65,8 @@ class Share:
 class Outline:
     """Nests ``first`` to ``last`` of the schedule under shared tile loops: what they take and move.
 
-    ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there.
+    ``moved`` are the bytes of each array that move between its window and DRAM, ``stored`` those of them that go there,
+    ``excess`` those that could move besides if the descriptors of these tiles were long ones (`analysis/descriptors`).
     Arrays that are ``streamed`` have no window: tiles of a nest bring them. ``needs`` are the bytes per lane that the
     tiles of each nest take at least, so that what is streamed moves once. ``shares`` are what of windows is in PSUM.
     ``sink`` and ``once`` are those of its frame. Boxes of arrays that are ``windowed`` start at lanes where no
@@ -84,6 +87,7 @@ class Outline:
     once: frozenset[int] = frozenset()
     windowed: frozenset[ir.Value] = frozenset()
     tail: int = 0
+    excess: Mapping[ir.Value, int] = field(default_factory=dict[ir.Value, int])
 
     @property
     def frame(self) -> Frame:
@@ -114,6 +118,11 @@ class Outline:
         """All bytes that move between windows and DRAM."""
         return sum(self.moved.values())
 
+    @property
+    def excess_bytes(self) -> int:
+        """All bytes that could move besides."""
+        return sum(self.excess.values())
+
     def on(self, first: int, arrays: Mapping[ir.Value, ir.Value]) -> "Outline":
         """The same for a group alike that begins at ``first`` and uses other arrays."""
         shift = first - self.first
@@ -121,12 +130,15 @@ class Outline:
             replace(live, array=arrays[live.array], first=live.first + shift, last=live.last + shift)
             for live in self.lives
         )
-        moved, stored = ({arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored))
+        moved, stored, excess = (
+            {arrays[array]: size for array, size in part.items()} for part in (self.moved, self.stored, self.excess)
+        )
         shares = {arrays[array]: share for array, share in self.shares.items()}
         streamed, windowed = (frozenset(arrays[array] for array in part) for part in (self.streamed, self.windowed))
         return replace(
             self, first=first, last=self.last + shift, lives=lives, moved=moved, stored=stored, streamed=streamed,
             shares=shares, sink=self.sink + shift, windowed=windowed, tail=self.tail + shift,
+            excess=excess,
         )  # fmt: skip
 
 
@@ -168,6 +180,7 @@ class Arrays:
         for k, step in enumerate(steps):
             array = step.nest.store.array
             self.stores.setdefault(array, []).extend((k, box) for box in written([step], array))
+        self.runs: dict[tuple[ir.Value, Layout, tuple[int, ...]], int] = {}
         self.wanted: dict[tuple[int, int], Mapping[ir.Value, Uses]] = {}
         for each in residents:
             uses = self.uses.setdefault(each.array, Uses())
@@ -196,6 +209,15 @@ class Arrays:
                 self.wanted[first, last] = uses_of(self.steps[first : last + 1], self.machine.lanes)
             layout = layout_of(type_, self.wanted[first, last][array], self.machine)
         return size, layout
+
+    def excess(self, array: ir.Value, layout: Layout, extents: tuple[int, ...], moved: int) -> int:
+        """What would move besides so many bytes of an array if descriptors of its boxes were long ones."""
+        key = (array, layout, extents)
+        if key not in self.runs:
+            type_ = ir.MemRefType(array.type)
+            run = box_run(Order.of(type_, self.machine.lanes), layout, extents)
+            self.runs[key] = run * element_bytes(type_.element_type)
+        return excess_bytes(moved, self.runs[key], self.machine)
 
     def before(self, array: ir.Value, first: int) -> Box | None:
         """What nests before ``first`` wrote of an array; None for an argument."""
@@ -228,7 +250,7 @@ def candidate(
     if not windowed.isdisjoint(in_place):
         return Refused(0, "starts at lanes where no instruction can on an array in its place")
     windows: dict[ir.Value, Held] = {}
-    lives, moved, stored = list[Live](), dict[ir.Value, int](), dict[ir.Value, int]()
+    lives, moved, stored, excess = list[Live](), dict[ir.Value, int](), dict[ir.Value, int](), dict[ir.Value, int]()
     for array, window in swept.windows.items():
         if array in in_place or array in group.indirect:
             continue
@@ -245,12 +267,16 @@ def candidate(
         entering = given if inside is None else inside if given is None else common(given, inside)
         nothing = entering is None and inside is not None
         moved[array] = (0 if nothing else swept.loaded(array, entering)) * size + stored[array]
+        loads, stores = moved[array] - stored[array], stored[array]
+        excess[array] = (arrays.excess(array, layout, typical(window.new), loads) if loads else 0) + (
+            arrays.excess(array, layout, typical(window.final), stores) if stores else 0
+        )
         lane_bytes = prod(layout.physical_shape(window.extents)[1:]) * size
         aligned = ceil(lane_bytes / alignment) * alignment
         lives.append(Live(array, aligned, *_life(swept, each, array, first)))
     outline = Outline(
         first, last, swept.tiles, tuple(lives), moved, stored, sink=frame.sink, once=frame.once, windowed=windowed,
-        tail=first + swept.tail,
+        tail=first + swept.tail, excess=excess,
     )  # fmt: skip
     return Candidate(outline, swept, windows)
 

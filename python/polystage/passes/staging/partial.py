@@ -122,7 +122,7 @@ def _opened(segment: Segment, plan: Plan, program: Program, streams: Streams) ->
     for share in (SHARE, 1):
         for tile in _tiles(k, program):
             group = candidate(program.uses, Frame(k, k, k), (tile,), on_chip)
-            if isinstance(group, Refused) or group.sweep.repeated or group.outline.dram_bytes > found[1]:
+            if isinstance(group, Refused) or group.sweep.repeated or group.outline.dram_bytes > found.moved:
                 continue
             if not program.solid_windows(group.outline, on_chip):
                 continue
@@ -188,7 +188,7 @@ def _least_room(k: int, on_chip: frozenset[ir.Value], room: int, program: Progra
     while low < high:
         part = (low + high) // 2
         tried = program.single(k, on_chip, least + (room - least) * part // ROOMS)
-        if tried is not None and tried[1] <= found[1]:
+        if tried is not None and tried.moved <= found.moved:
             high = part
         else:
             low = part + 1

@@ -25,6 +25,7 @@ class Array:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     fixed: bool  # never on chip as a whole: gathered or scattered, no alloc, or a result written in part
+    excess: int = 0  # bytes that could move besides while all of it does, if its descriptors were long ones
 
     def used_after(self, position: int) -> int | None:
         """The next nest after ``position`` that uses it."""
@@ -53,7 +54,8 @@ class Segment:
 class State:
     """After the nests before ``position``: what is on chip, what of it DRAM does not have, and how it came to that.
 
-    ``peak`` are the most bytes per lane that were taken at one time.
+    ``excess`` are bytes that could have moved besides ``cost`` with long descriptors, ``peak`` the most bytes per lane
+    that were taken at one time.
     """
 
     position: int
@@ -65,11 +67,19 @@ class State:
     loads: frozenset[ir.Value] = frozenset()  # came on chip from DRAM before the segment
     stores: frozenset[ir.Value] = frozenset()  # left before the segment, to DRAM unless it is there too
     peak: int = 0
+    excess: int = 0
 
-    @property
-    def price(self) -> tuple[int, int]:
-        """What is least in the best state: DRAM bytes, then bytes on chip, as parts of arrays may stay in the rest."""
-        return self.cost, self.peak
+    def price(self, part: int) -> tuple[int, int]:
+        """What is least in the best state, then bytes on chip, as parts of arrays may stay in the rest."""
+        return priced(self.cost, self.excess, part), self.peak
+
+
+def priced(moved: int, excess: int, part: int) -> int:
+    """DRAM bytes, and one ``part`` of those that could move besides in the same time with long descriptors.
+
+    A part, as they are those of the smallest tiles: tiles grow when a plan is written.
+    """
+    return moved + excess // part
 
 
 @dataclass(frozen=True)

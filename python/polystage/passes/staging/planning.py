@@ -3,10 +3,13 @@
 A dynamic programme over positions in the schedule whose state is what is on chip. From a state the next nest runs by
 itself, or the next nests run as a group under shared tile loops; what they make or read and is used again stays on
 chip where there is room, nearest next use first; what stands in the way of a segment leaves, farthest next use first.
-The cost is DRAM bytes. A beam of states is kept at each position.
+The cost is DRAM bytes, and a part of those that could move besides in the same time if descriptors were long ones: a
+small part where plans move little more than they must, so that bytes come first, a larger one in budgets so small that
+they move much more in any case. A beam of states is kept at each position.
 
 The first pass takes every nest by itself. If that moves more than it must, the second one takes groups of any length
-that begin and end where little lives across, and the third one all short groups where intermediates still move.
+that begin and end where little lives across, the third one all short groups where intermediates still move, and a last
+one weighs time more where much more moves than must.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,6 +51,8 @@ class Effort:
 PACKING_NODES = 3000  # of the search for a packing of one plan
 MAX_MISSES = 12  # sinks in a row with which no group fits, after which longer groups are not tried
 EFFORTS = (Effort(1, 1), Effort(2, 8, 20_000), Effort(4, 24, 100_000), Effort(12, 32, 2_000_000))
+BYTES_FIRST, TIME_FIRST = 128, 16  # parts of the bytes that could move besides which count
+FAR = 1.5  # times the compulsory bytes: more are a matter of time
 NEAR = 1.01  # times the compulsory bytes: less is not worth a search for groups
 
 
@@ -73,6 +78,7 @@ class Planner:
     effort: Effort
     freedom: Freedom
     hot: frozenset[int] = frozenset()
+    part: int = BYTES_FIRST
 
     def __post_init__(self) -> None:
         program = self.program
@@ -91,11 +97,16 @@ class Planner:
         self.hot = frozenset(self.crowded(best))
         if self.hot and (best is None or best.cost > NEAR * self.program.compulsory):
             best = self.least(best, self.search(self.effort, best))
+        if best is not None and best.cost > FAR * self.program.compulsory:
+            self.part = TIME_FIRST
+            best = self.least(best, self.search(self.effort, best))
         return None if best is None else plan_that_led_to(best, self.program)
 
     def least(self, *states: State | None) -> State | None:
         """The state of least cost."""
-        return min([state for state in states if state is not None], key=lambda state: state.price, default=None)
+        return min(
+            [state for state in states if state is not None], key=lambda state: state.price(self.part), default=None
+        )
 
     def crowded(self, state: State | None) -> Iterator[int]:
         """Nests near the ends of segments that move intermediates, or arguments again, and those before.
@@ -130,16 +141,17 @@ class Planner:
         self.groups.allowance = self.outlines.spent
         for position in range(count):
             self.groups.allowance += share * sizes[position]
-            states = sorted(layers[position].values(), key=lambda s: s.price)[: effort.beam]
+            states = sorted(layers[position].values(), key=lambda s: s.price(self.part))[: effort.beam]
             layers[position] = {}
             for state in states:
-                if best is not None and state.cost + self.program.later[position] >= best.cost:
+                least = state.price(self.part)[0] + self.program.later[position]
+                if best is not None and least >= best.price(self.part)[0]:
                     break
                 for after in self.successors(state, effort):
                     known = layers[after.position].get(after.on_chip)
-                    if known is None or after.price < known.price:
+                    if known is None or after.price(self.part) < known.price(self.part):
                         layers[after.position][after.on_chip] = after
-        return min(layers[count].values(), key=lambda s: s.price, default=None)
+        return min(layers[count].values(), key=lambda s: s.price(self.part), default=None)
 
     def successors(self, state: State, effort: Effort) -> Iterator[State]:
         """What a state leads to: the next nest by itself, or a group that begins with it."""
@@ -200,13 +212,13 @@ class Planner:
         found = self.program.single(k, frozenset(kept), room)
         if found is None:
             return None
-        cost += found[1]
+        cost += found.moved
         written = self.steps[k].nest.store.array
         if written in kept:
             dirty |= {written}
         peak = self.capacity - room + self.needs[k]
         segment = Segment(k, k, None, frozenset(held))
-        return self.after(state, k, k, frozenset(kept), dirty, cost, segment, loads, stores, peak)
+        return self.after(state, k, k, frozenset(kept), dirty, cost, segment, loads, stores, peak, found.excess)
 
     def run_group(self, state: State, group: Outline) -> State | None:
         """A group, its arrays in windows but for those on chip; where there is no room, these leave before it."""
@@ -264,7 +276,8 @@ class Planner:
                 dirty |= {value}
         peak = taken + max(need.values())
         segment = Segment(first, last, group)
-        return self.after(state, first, last, frozenset(kept), dirty, cost, segment, loads, stores, peak)
+        excess = sum(group.excess[value] for value in lives if value not in kept)
+        return self.after(state, first, last, frozenset(kept), dirty, cost, segment, loads, stores, peak, excess)
 
     def goes(self, value: ir.Value, last: int) -> bool:
         """Whether an array that is on chip is of no use behind nest ``last``, neither there nor in DRAM."""
@@ -272,15 +285,20 @@ class Planner:
 
     def after(
         self, state: State, first: int, last: int, kept: frozenset[ir.Value], dirty: frozenset[ir.Value], cost: int,
-        segment: Segment, loads: set[ir.Value], stores: frozenset[ir.Value], peak: int,
+        segment: Segment, loads: set[ir.Value], stores: frozenset[ir.Value], peak: int, excess: int,
     ) -> State:  # fmt: skip
         """The state behind a segment: what nobody uses any more is gone, results are stored."""
         alive = frozenset(v for v in kept if self.freedom.whole and self.arrays[v].used_after(last) is not None)
         for value in kept - alive:
             if self.arrays[value].is_result and value in dirty:
                 cost += self.arrays[value].bytes
+                excess += self.arrays[value].excess
+        excess += sum(self.arrays[value].excess for value in (*loads, *(stores & state.dirty)))
         most = max(state.peak, peak)
-        return State(last + 1, cost, alive, dirty & alive, state, segment, frozenset(loads), stores, most)
+        return State(
+            last + 1, cost, alive, dirty & alive, state, segment, frozenset(loads), stores, most,
+            state.excess + excess,
+        )  # fmt: skip
 
     def make_room(
         self, state: State, first: int, last: int, need: dict[int, int], touched: frozenset[ir.Value],

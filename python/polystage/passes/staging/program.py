@@ -9,9 +9,10 @@ from math import ceil, prod
 from torch_mlir import ir
 
 from polystage.analysis.coverage import written_by
+from polystage.analysis.descriptors import Order, excess_bytes, tile_run
 from polystage.analysis.index_boxes import Box, hull
 from polystage.analysis.nests import Nest, signature
-from polystage.analysis.tiling import NestTiling, tiling_of
+from polystage.analysis.tiling import NestTiling, TileBuffer, tiling_of
 from polystage.analysis.values import argument_text, producer
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
@@ -19,7 +20,16 @@ from polystage.passes.staging.borders import Border
 from polystage.passes.staging.groups import Arrays, Outline
 from polystage.passes.staging.plan import Array
 from polystage.passes.staging.schedule import Step, layout_of, written
-from polystage.passes.staging.tile_sizes import Choice, choose, dram_bytes, smallest
+from polystage.passes.staging.tile_sizes import Choice, choose, smallest, tile_transfers
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Tiles of a nest by itself, the DRAM bytes that they move, and those that small descriptors stand for besides."""
+
+    choice: Choice
+    moved: int
+    excess: int
 
 
 @dataclass
@@ -37,9 +47,7 @@ class Program:
     arrays: dict[ir.Value, Array] = field(init=False)
     uses: Arrays = field(init=False)
     tilings: dict[tuple[object, ...], NestTiling] = field(default_factory=dict[tuple[object, ...], NestTiling])
-    singles: dict[tuple[object, ...], tuple[Choice, int]] = field(
-        default_factory=dict[tuple[object, ...], tuple[Choice, int]]
-    )
+    singles: dict[tuple[object, ...], Alone] = field(default_factory=dict[tuple[object, ...], Alone])
     without_holes: dict[tuple[ir.Value, int], bool] = field(default_factory=dict[tuple[ir.Value, int], bool])
 
     def __post_init__(self) -> None:
@@ -88,6 +96,7 @@ class Program:
             yield value, Array(
                 value, layout, prod(type_.shape) * size, self._aligned(lane), kind, touched,
                 tuple(sorted(set(uses.reads))), tuple(sorted(set(uses.writes))), fixed,
+                self.uses.excess(value, layout, tuple(type_.shape), prod(type_.shape) * size),
             )  # fmt: skip
 
     def _aligned(self, size: int) -> int:
@@ -113,16 +122,26 @@ class Program:
         tiling = self.tiling(k, on_chip)
         return tiling.demand(smallest(tiling))
 
-    def single(self, k: int, on_chip: frozenset[ir.Value], room: int) -> tuple[Choice, int] | None:
-        """Tiles of a nest by itself and its DRAM bytes; None where the smallest tile does not fit."""
+    def single(self, k: int, on_chip: frozenset[ir.Value], room: int) -> Alone | None:
+        """Tiles of a nest by itself and what they move; None where the smallest tile does not fit."""
         tiling = self.tiling(k, on_chip)
         if tiling.demand(smallest(tiling)) > room:
             return None
         key = (self.steps[k].implementation, self.signatures[k], tuple(b.access.indices for b in tiling.buffers), room)
         if key not in self.singles:
             choice = choose(tiling, self.machine, room)
-            self.singles[key] = choice, self._moved(k, on_chip) or dram_bytes(tiling, choice, on_chip)
+            moved = tile_transfers(tiling, choice, on_chip)
+            excess = sum(self._excess(tiling, choice, buffer, size) for buffer, size in moved)
+            own = self._moved(k, on_chip) or sum(size for _, size in moved)
+            self.singles[key] = Alone(choice, own, excess)
         return self.singles[key]
+
+    def _excess(self, tiling: NestTiling, choice: Choice, buffer: TileBuffer, moved: int) -> int:
+        """What would move besides if the descriptors of a nest's tiles were long ones."""
+        order = Order.of(ir.MemRefType(buffer.access.array.type), self.machine.lanes)
+        lanes = 1 if buffer.lane is None else tiling.blocks[buffer.lane]
+        run = tile_run(order, buffer, choice.sizes, lanes) * element_bytes(buffer.element)
+        return excess_bytes(moved, run, self.machine)
 
     def _moved(self, k: int, on_chip: frozenset[ir.Value]) -> int:
         """DRAM bytes of a nest that only brings elements on chip, or from there: not those of the box around them."""

@@ -12,7 +12,7 @@ from math import ceil, prod
 from torch_mlir import ir
 
 from polystage.analysis.costs import nest_ns
-from polystage.analysis.tiling import NestTiling, depth_of
+from polystage.analysis.tiling import NestTiling, TileBuffer, depth_of
 from polystage.dialects.npu import element_bytes
 from polystage.machine import Machine
 
@@ -164,20 +164,21 @@ def orders(tiling: NestTiling) -> Iterator[tuple[int, ...]]:
     )
 
 
-def dram_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> int:
-    """Bytes that the transfers of a nest's tiles move in DRAM."""
-    return sum(moved_bytes(tiling, choice, on_chip).values())
-
-
 def moved_bytes(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> dict[ir.Value, int]:
     """Bytes of each array that the transfers of a nest's tiles move in DRAM."""
-    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
     found: dict[ir.Value, int] = {}
+    for buffer, moved in tile_transfers(tiling, choice, on_chip):
+        found[buffer.access.array] = found.get(buffer.access.array, 0) + moved
+    return found
+
+
+def tile_transfers(tiling: NestTiling, choice: Choice, on_chip: frozenset[ir.Value]) -> list[tuple[TileBuffer, int]]:
+    """Bytes that the transfers of each tile buffer move in DRAM."""
+    trips = [ceil(extent / size) for extent, size in zip(tiling.nest.extents, choice.sizes, strict=True)]
+    found: list[tuple[TileBuffer, int]] = []
     for buffer in tiling.buffers:
-        array = buffer.access.array
-        if array in on_chip:
-            continue
-        times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
-        moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
-        found[array] = found.get(array, 0) + times * (buffer.loaded + buffer.stored) * moved
+        if buffer.access.array not in on_chip:
+            times = prod(trips[loop] for loop in choice.order[: depth_of(buffer.loops, trips, choice.order)])
+            moved = buffer.elements(choice.sizes, tiling.blocks) * element_bytes(buffer.element)
+            found.append((buffer, times * (buffer.loaded + buffer.stored) * moved))
     return found
