@@ -335,7 +335,6 @@ class GroupWriter:
         op, value = ir.OpResult(kind.array).owner.operation, self.plan.borders[kind.array].value
         nest = Nest(op, kind.extents, (), (value,), Store(kind.array, indices, 0))
         shifted = Shift(nest, kind.extents, lows, ivs, self.memory, self.base).nest()
-        lane = lane if lane is not None and kind.extents[lane] > 1 else None
         self.stage(shifted, Implementation("elementwise", lane), self.machine.usable_bytes_per_lane)
 
     def move(self, kind: Transfer, lows: Starts, ivs: Sequence[ir.Value]) -> None:
