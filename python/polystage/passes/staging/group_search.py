@@ -88,11 +88,10 @@ class GroupSearch:
         return reach.found[first]
 
     def worth_trying(self, first: int, last: int, found: Sequence[Fitting]) -> list[Fitting]:
-        """Of groups in order the first two, the one that moves in the least time, and the one that takes least beside what
-        may be on chip around it anyway.
+        """Of groups in order the first two, the one that takes the least time to move, and the leanest.
 
-        That one moves no more arguments than the first one. If it is short, its tiles may cut what is across the lanes
-        as well as another loop.
+        The leanest takes least beside what may be on chip around it anyway. It moves no more arguments than the first
+        one. If it is short, its tiles may cut what is across the lanes as well as another loop.
         """
         if not found:
             return []
