@@ -314,6 +314,14 @@ def test_borders_run_ahead_with_what_they_surround(size: int) -> None:
     assert found.filled(padded)
 
 
+@pytest.mark.parametrize(("store", "elements"), [("p[d0, d1 + 1]", 0), ("p[d0, 2 * d1]", 6 * 5)])
+def test_what_a_nest_writes_over_does_not_come_from_outside(store: str, elements: int) -> None:
+    """What lies between the elements that it writes does, as it goes out with them."""
+    found = swept(nests({"p": "6x8"}, f"6x3: {store} ="), "p", tiles=[Tile(0, 2)], live_in=("p",))
+    (array,) = found.windows
+    assert found.loaded(array) == elements
+
+
 def test_what_comes_only_in_part_from_outside_leaves_holes() -> None:
     found = swept(padded_upsampling()[3:], "y", tiles=[Tile(0, 1)], live_in=("p",))
     padded = next(array for array in found.windows if name_of(array) == "p")

@@ -97,7 +97,8 @@ class Sweeping:
         group = self.group
         footprints = [self.footprint(number, reference) for number, reference in group.references[array]]
         writers = [(self.nests[number], self.boxes[number]) for number in group.writers.get(array, ())]
-        outside, lives = array in group.from_outside, array in group.live_out and array in group.writers
+        outside = array in group.from_outside and not self._overwrites(array)
+        lives = array in group.live_out and array in group.writers
         deepest = max(self.boxes[number].level for number, _ in group.references[array])
         parts = [*footprints, *(part for writer in writers for part in writer)]
         return self.memory.windows.get(
@@ -105,6 +106,16 @@ class Sweeping:
             lambda: window_of(array, footprints, writers, deepest, loaded=outside, stored=lives),
             outside, lives, deepest,
         )  # fmt: skip
+
+    def _overwrites(self, array: ir.Value) -> bool:
+        """Whether one nest alone uses an array, and writes all elements of the boxes that it refers to."""
+        references = self.group.references[array]
+        number, store = references[0]
+        nest, box = self.nests[number], self.boxes[number]
+        if len(references) > 1 or store != nest.store or nest.accumulates or nest.whole is not None:
+            return False
+        written = box.counts * nest.elements // nest.iterations
+        return bool((written == counts(box.footprint(store).dims)).all())
 
     @cached_property
     def placed(self) -> tuple[Box, ...]:
