@@ -22,7 +22,8 @@ class NarrowSums(Pass):
 
     Contractions add in f32, and what reads the sums may cast them to a narrower type first. A nest that is the only
     one to do so reads them where they were added. Where several do, and read elements again, a nest of its own casts
-    the sums to an array that they read: it is half as large while it waits for them, and each time that it moves.
+    the sums to an array that they read: it is half as large while it waits for them, and each time that it moves. What
+    one nest computes, as a mean from sums, that nest casts itself.
 
     Before:
 
@@ -53,9 +54,15 @@ class NarrowSums(Pass):
         """Narrow every sum that several nests read."""
         for array, found in accesses_of_allocs(main_function(op)).items():
             type_ = narrow_type(array)
-            if type_ is not None and is_summed(array, found) and is_read_again(array, found):
+            if type_ is None or not is_read_again(array, found):
+                continue
+            if is_summed(array, found):
                 _narrow(array, type_, found)
-                ctx.statistic("narrowed", 1)
+            elif (store := only_store(array, found)) is not None:
+                _store_narrow(array, type_, store)
+            else:
+                continue
+            ctx.statistic("narrowed", 1)
 
 
 def narrow_type(array: ir.Value) -> ir.Type | None:
@@ -78,6 +85,13 @@ def is_summed(array: ir.Value, accesses: Accesses) -> bool:
     return adds and bool(reads) and max(writers) < min(reads)
 
 
+def only_store(array: ir.Value, accesses: Accesses) -> ir.Operation | None:
+    """The one operation that stores to the array, in a nest before its readers that does more than fill it."""
+    stores = [use.owner.operation for use in array.uses if use.owner.operation.name == "affine.store"]
+    first, writers = accesses[0][0], [nest for nest, _ in accesses if nest.store.array == array]
+    return stores[0] if len(stores) == len(writers) == 1 and first is writers[0] and first.loads else None
+
+
 def is_read_again(array: ir.Value, accesses: Accesses) -> bool:
     """Whether several nests read the array, more elements together than it has."""
     reads = [(nest, access) for nest, access in accesses if nest.store.array != array]
@@ -97,15 +111,11 @@ def _reads(array: ir.Value) -> Iterator[ir.Operation]:
 def _narrow(array: ir.Value, element: ir.Type, accesses: Accesses) -> None:
     """Cast the array after the last nest that stores to it, and let the others read the result."""
     last = next(nest.op for nest, _ in reversed(accesses) if nest.store.array == array)
-    alloc = producer(array)
-    assert alloc is not None
     shape = ir.MemRefType(array.type).shape
     kept = [dim for dim, extent in enumerate(shape) if extent > 1]
     zero = ir.AffineConstantExpr.get(0)
     indices = [ir.AffineDimExpr.get(kept.index(d)) if d in kept else zero for d in range(len(shape))]
-    reads = list(_reads(array))
-    with ir.InsertionPoint(alloc), alloc.location:
-        narrow = affine.alloc(ir.MemRefType.get(shape, element), f"{array_name(array)}.narrow")
+    reads, narrow = list(_reads(array)), _narrow_array(array, element)
     with ir.InsertionPoint(op_after(last)), last.location, affine.nest([shape[dim] for dim in kept]) as ivs:
         identity = ir.AffineMap.get(len(kept), 0, indices)
         value = affine.load(array, identity, ivs)
@@ -113,6 +123,27 @@ def _narrow(array: ir.Value, element: ir.Type, accesses: Accesses) -> None:
         affine.store(cast.result, narrow, identity, ivs)
     for op in reads:
         _read_narrow(op, narrow)
+
+
+def _store_narrow(array: ir.Value, element: ir.Type, store: ir.Operation) -> None:
+    """Cast what is stored, and let the others read that."""
+    reads, narrow = list(_reads(array)), _narrow_array(array, element)
+    with ir.InsertionPoint(store), store.location:
+        cast = ir.Operation.create("arith.truncf", [element], [store.operands[0]])
+        affine.store(cast.result, narrow, ir.AffineMapAttr(store.attributes["map"]).value, list(store.operands)[2:])
+    store.erase()
+    for op in reads:
+        _read_narrow(op, narrow)
+    alloc = producer(array)
+    assert alloc is not None
+    alloc.erase()
+
+
+def _narrow_array(array: ir.Value, element: ir.Type) -> ir.Value:
+    alloc = producer(array)
+    assert alloc is not None
+    with ir.InsertionPoint(alloc), alloc.location:
+        return affine.alloc(ir.MemRefType.get(ir.MemRefType(array.type).shape, element), f"{array_name(array)}.narrow")
 
 
 def _read_narrow(load: ir.Operation, narrow: ir.Value) -> None:
