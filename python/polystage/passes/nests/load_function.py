@@ -88,6 +88,9 @@ def with_arguments(function: ir.Operation, arguments: Sequence[Argument]) -> ir.
     """The function with other arguments in its place, its body moved; those it loses must have no use left."""
     with ir.InsertionPoint(function), function.location:
         new = new_function(ir.StringAttr(function.attributes["sym_name"]).value, arguments)
+    for name, attribute in function.attributes.items():
+        if name not in new.attributes:  # what passes have noted on it
+            new.attributes[name] = attribute
     block = new.regions[0].blocks[0]
     for argument, value in zip(arguments, block.arguments, strict=True):
         if argument.replaces is not None:
