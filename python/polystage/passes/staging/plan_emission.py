@@ -301,6 +301,6 @@ class PlanWriter:
                     StagedNest(unit.tiling, unit.choice.sizes, unit.choice.order, constant).write()
             for k in span:
                 self.steps[k].nest.op.erase()
-            for resident, array in self.places.items():
-                if resident.first in span[1:]:
+            for each, array in (*self.places.items(), *self.slices.items()):
+                if each.first in span[1:]:
                     put_late(array)
