@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import accumulate
 from math import ceil, prod
 from operator import add
+from types import MappingProxyType
 
 from torch_mlir import ir
 
@@ -161,13 +162,16 @@ def group_of(arrays_used: "Arrays", first: int, last: int, sink: int) -> Group:
 
 
 class Arrays:
-    """Where in the schedule each array is used; what is in ``borders`` does not move."""
+    """Where in the schedule each array is used; what is in ``borders`` does not move.
+
+    ``residents`` have their places: what is stored from there when they leave has to be there by then.
+    """
 
     def __init__(
         self,
         steps: Sequence[Step],
         machine: Machine,
-        residents: Sequence[Resident] = (),
+        residents: Mapping[Resident, ir.Value] = MappingProxyType({}),
         borders: Iterable[Border] = (),
     ) -> None:
         self.steps, self.machine = steps, machine
@@ -182,12 +186,14 @@ class Arrays:
             self.stores.setdefault(array, []).extend((k, box) for box in written([step], array))
         self.runs: dict[tuple[ir.Value, Layout, tuple[int, ...]], int] = {}
         self.wanted: dict[tuple[int, int], Mapping[ir.Value, Uses]] = {}
-        for each in residents:
+        for each, place in residents.items():
             uses = self.uses.setdefault(each.array, Uses())
             if each.loaded is not None:
                 uses.reads.append(each.first)
             if each.stored is not None:
                 uses.writes.append(each.last)
+                if place != each.array:
+                    self.uses.setdefault(place, Uses()).reads.append(each.last + 1)
 
     def group(self, first: int, last: int, sink: int) -> Group:
         """The group of nests ``first`` to ``last``."""

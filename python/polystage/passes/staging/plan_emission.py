@@ -67,7 +67,7 @@ class PlanWriter:
             inside = None if border is None else border.inside
             self.places[resident] = place(resident, schedule, self.slices, inside)
         self.steps = [replace(step, nest=read_nest(step.nest.op)) for step in steps]
-        self.arrays = Arrays(self.steps, machine, plan.residents, plan.borders)
+        self.arrays = Arrays(self.steps, machine, self.places, plan.borders)
         self.on_chip = frozenset(
             array for array in self.arrays.uses if npu.memory_of(ir.MemRefType(array.type)) != "dram"
         )
