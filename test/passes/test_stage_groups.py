@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import combinations
 
 import pytest
 from flow import LEVER, REGISTRY, assembly, assert_same, execute, interpret, parse, settled
@@ -11,7 +12,10 @@ from random_chains import chains
 from random_program import Program
 from torch_mlir import ir
 
+from polystage.analysis.nests import main_function
+from polystage.dialects.npu.planned import planned_offset
 from polystage.machine import load
+from polystage.passes.allocate import lifetimes
 from polystage.pipeline import PassFailure, run_pipeline
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
@@ -76,8 +80,18 @@ def check(program: Program, chip: Chip) -> None:
     wanted = interpret(parse(text), program.args)
     module = staged(text, chip, chip.sbuf(text))
     assert_same(interpret(module, program.args), wanted, tolerance=program.tolerance)
-    run_pipeline(module.operation, "lower-to-npu,skew-loops,pipeline-dma,allocate", REGISTRY)
+    run_pipeline(module.operation, "lower-to-npu", REGISTRY)
+    assert_lie_apart(module)
+    run_pipeline(module.operation, "skew-loops,pipeline-dma,allocate", REGISTRY)
     assert_same(execute(parse(assembly(module)), program.args), wanted, tolerance=program.tolerance)
+
+
+def assert_lie_apart(module: ir.Module) -> None:
+    """Buffers that are live together are planned to lie beside one another: lives are those that were packed."""
+    lives = [(live, planned_offset(live.op)) for live in lifetimes(main_function(module.operation))]
+    for (one, low), (other, high) in combinations([(live, at) for live, at in lives if at is not None], 2):
+        together = one.lower < other.upper and other.lower < one.upper
+        assert not together or low + one.bytes <= high or high + other.bytes <= low, (str(one.op), str(other.op))
 
 
 @settings(
